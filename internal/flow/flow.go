@@ -1,0 +1,273 @@
+// Package flow puts a captured client's segments back into the byte stream that
+// the server read: in order, once, with every hole named.
+//
+// It watches somebody else's connection from one side only and has no say in
+// it: what the capture missed will not come again, unless the server missed it
+// too. It does no I/O and reads no clock.
+package flow
+
+import (
+	"time"
+
+	"mrtecopy/internal/buffer"
+	"mrtecopy/internal/seq"
+	"mrtecopy/internal/wire"
+)
+
+const (
+	// holePatience is how long a hole may wait for its octets. A segment that the
+	// server missed as well is repeated by the client within an RTO or two; one
+	// that only the capture missed never comes.
+	holePatience = time.Second
+	// maxHeld bounds the octets kept behind a hole; beyond it the hole is given up.
+	maxHeld = 4 << 20
+	// maxJump is how far from RCV.NXT a segment may lie to belong to this
+	// connection: more than any window in use (RFC 7323 allows 1 GiB).
+	maxJump = 1 << 26
+)
+
+// An EventType says what happened on a flow.
+type EventType uint8
+
+// The events.
+const (
+	Data  EventType = 1 + iota // octets in order
+	Gap                        // octets that were not captured
+	FIN                        // the client closed its direction, in order
+	RST                        // the client reset the connection
+)
+
+// An Event is one thing that happened on a flow, in order.
+type Event struct {
+	Type    EventType
+	Payload []byte  // of Data: a view, valid until the next call
+	Missing int     // of Gap: octets
+	Ack     seq.Num // of Data: the client's ACK number, how far it had read the server
+	End     seq.Num // of Data and Gap: the client's sequence number behind it
+}
+
+// A Stream is the client's direction of one captured connection. The zero value
+// has not seen a segment yet.
+type Stream struct {
+	iss     seq.Num // of the SYN
+	nxt     seq.Num // the next octet's number, as RCV.NXT of the server
+	ack     seq.Num // the client's latest ACK number
+	started bool
+	synSeen bool
+	over    bool  // FIN or RST delivered
+	hold    *hold // segments behind a hole; nil: there is none
+}
+
+// hold keeps what lies behind a hole, sorted by sequence number.
+type hold struct {
+	since time.Duration
+	size  int
+	segs  []piece
+}
+
+type piece struct {
+	seq     seq.Num
+	ack     seq.Num
+	data    buffer.Buffer
+	missing int // octets of its end that the capture cut off
+	fin     bool
+}
+
+// Opened reports whether the connection's SYN was seen.
+func (s *Stream) Opened() bool { return s.synSeen }
+
+// Deadline returns when Expire must be called; 0: no hole is waiting.
+func (s *Stream) Deadline() time.Duration {
+	if s.hold == nil {
+		return 0
+	}
+	return s.hold.since + holePatience
+}
+
+// Begins reports whether seg opens another connection on the 4-tuple: s is at
+// its end, and a new Stream takes seg.
+func (s *Stream) Begins(seg *wire.Segment) bool {
+	return seg.Flags&(wire.SYN|wire.ACK) == wire.SYN && s.started && (!s.synSeen || seg.Seq != s.iss)
+}
+
+// Segment takes a captured segment from the client and appends what it brings.
+func (s *Stream) Segment(now time.Duration, p *buffer.Pool, seg *wire.Segment, out []Event) []Event {
+	if seg.Flags.Has(wire.SYN) {
+		if seg.Flags.Has(wire.ACK) || s.started && (!s.synSeen || seg.Seq != s.iss) {
+			return out // not a client's, or another connection's
+		}
+		if !s.started {
+			*s = Stream{iss: seg.Seq, nxt: seg.Seq.Add(1), started: true, synSeen: true}
+		}
+		if len(seg.Payload) == 0 {
+			return out
+		}
+		// TCP Fast Open (RFC 7413): the data follows the SYN's own number.
+		data := *seg
+		data.Flags &^= wire.SYN
+		data.Seq = data.Seq.Add(1)
+		return s.Segment(now, p, &data, out)
+	}
+	if !s.started {
+		s.started, s.nxt = true, seg.Seq
+	}
+	if s.over {
+		return out
+	}
+	d := s.nxt.To(seg.Seq)
+	if d > maxJump || d < -maxJump {
+		return out
+	}
+	if seg.Flags.Has(wire.RST) {
+		// The server takes a RST at RCV.NXT, which lies behind everything we hold.
+		if d < 0 && seg.Ack == 0 && !seg.Flags.Has(wire.ACK) {
+			return out
+		}
+		out = s.giveUp(p, out)
+		s.over = true
+		return append(out, Event{Type: RST})
+	}
+	if seg.Flags.Has(wire.ACK) && s.ack.Before(seg.Ack) || s.ack == 0 {
+		s.ack = seg.Ack
+	}
+	if d > 0 {
+		s.keep(now, p, seg)
+		if s.hold.size > maxHeld {
+			out = s.giveUp(p, out)
+		}
+		return out
+	}
+	out = s.deliver(piece{seq: seg.Seq, ack: seg.Ack, missing: seg.Missing, fin: seg.Flags.Has(wire.FIN)}, seg.Payload, out)
+	return s.drain(now, p, out)
+}
+
+// deliver appends what is new in a piece that does not lie beyond nxt.
+func (s *Stream) deliver(pc piece, data []byte, out []Event) []Event {
+	if s.over {
+		return out
+	}
+	old := pc.seq.To(s.nxt)
+	if n := len(data) - old; n > 0 {
+		s.nxt = s.nxt.Add(n)
+		out = append(out, Event{Type: Data, Payload: data[old:], Ack: pc.ack, End: s.nxt})
+		old = len(data)
+	}
+	if n := len(data) + pc.missing - old; n > 0 && pc.missing > 0 {
+		s.nxt = s.nxt.Add(n)
+		out = append(out, Event{Type: Gap, Missing: n, End: s.nxt})
+	}
+	if pc.fin && s.nxt == pc.seq.Add(len(data)+pc.missing) {
+		s.nxt = s.nxt.Add(1)
+		s.over = true
+		out = append(out, Event{Type: FIN})
+	}
+	return out
+}
+
+// keep stores a segment that lies behind a hole.
+func (s *Stream) keep(now time.Duration, p *buffer.Pool, seg *wire.Segment) {
+	if seg.Len() == 0 {
+		if s.hold == nil {
+			// A bare ACK beyond what was captured shows a hole at the stream's end.
+			s.hold = &hold{since: now}
+		}
+		return
+	}
+	if s.hold == nil {
+		s.hold = &hold{since: now}
+	}
+	h := s.hold
+	at := len(h.segs)
+	for at > 0 && seg.Seq.Before(h.segs[at-1].seq) {
+		at--
+	}
+	if at > 0 {
+		prev := &h.segs[at-1]
+		if end := prev.seq.Add(prev.data.Len() + prev.missing); !end.Before(seg.End()) && (prev.fin || !seg.Flags.Has(wire.FIN)) {
+			return // repeated
+		}
+	}
+	pc := piece{seq: seg.Seq, ack: seg.Ack, missing: seg.Missing, fin: seg.Flags.Has(wire.FIN)}
+	pc.data.Append(p, seg.Payload)
+	h.size += pc.data.Cap() + 64
+	h.segs = append(h.segs, piece{})
+	copy(h.segs[at+1:], h.segs[at:])
+	h.segs[at] = pc
+}
+
+// drain delivers what the hole kept back, now that nxt has moved. The views it
+// appends stay valid until the next call, because their storage is returned
+// only then: see Release and reuse.
+func (s *Stream) drain(now time.Duration, p *buffer.Pool, out []Event) []Event {
+	if s.hold == nil {
+		return out
+	}
+	h := s.hold
+	n := 0
+	for n < len(h.segs) && !s.nxt.Before(h.segs[n].seq) {
+		out = s.deliver(h.segs[n], h.segs[n].data.Bytes(), out)
+		n++
+	}
+	if n == 0 {
+		if len(h.segs) == 0 {
+			s.hold = nil // only a bare ACK had shown the hole, and it is filled
+		}
+		return out
+	}
+	for i := range h.segs[:n] {
+		pc := &h.segs[i]
+		h.size -= pc.data.Cap() + 64
+		// Octets in a pool are not touched before the pool's next use, but the
+		// caller will use it while it reads the events: leave these to the
+		// garbage collector. Holes are rare.
+		p.Forget(&pc.data)
+	}
+	h.segs = append(h.segs[:0], h.segs[n:]...)
+	h.since = now
+	if len(h.segs) == 0 || s.over {
+		s.Release(p)
+	}
+	return out
+}
+
+// Expire gives up the hole if it has waited long enough.
+func (s *Stream) Expire(now time.Duration, p *buffer.Pool, out []Event) []Event {
+	if s.hold == nil || now < s.Deadline() {
+		return out
+	}
+	return s.skip(now, p, out)
+}
+
+// skip names the first hole a gap and goes on behind it.
+func (s *Stream) skip(now time.Duration, p *buffer.Pool, out []Event) []Event {
+	if len(s.hold.segs) == 0 {
+		// Only a bare ACK showed the hole; where it ends is not known. The next
+		// segment will tell.
+		s.hold = nil
+		return out
+	}
+	first := s.hold.segs[0].seq
+	out = append(out, Event{Type: Gap, Missing: s.nxt.To(first), End: first})
+	s.nxt = first
+	return s.drain(now, p, out)
+}
+
+// giveUp names every hole a gap.
+func (s *Stream) giveUp(p *buffer.Pool, out []Event) []Event {
+	for s.hold != nil {
+		out = s.skip(s.hold.since, p, out)
+	}
+	return out
+}
+
+// Release gives back the storage of what is held.
+func (s *Stream) Release(p *buffer.Pool) {
+	if s.hold == nil {
+		return
+	}
+	for i := range s.hold.segs {
+		d := &s.hold.segs[i].data
+		d.Discard(p, d.Len())
+	}
+	s.hold = nil
+}

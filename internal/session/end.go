@@ -1,0 +1,221 @@
+package session
+
+import (
+	"mrtecopy/internal/ledger"
+	"mrtecopy/internal/mysql"
+	"mrtecopy/internal/tcpstate"
+)
+
+// ClientClosed says that the client's FIN was captured, behind all its octets.
+func (s *Session) ClientClosed(e *Env) { s.clientEnded(e, clientFIN) }
+
+// ClientReset says that the client's RST was captured.
+func (s *Session) ClientReset(e *Env) { s.clientEnded(e, clientRST) }
+
+// ClientGone says that the client's end was not captured but is certain: its
+// 4-tuple was used again, or nothing came for longer than it could live.
+func (s *Session) ClientGone(e *Env) { s.clientEnded(e, clientFIN) }
+
+func (s *Session) clientEnded(e *Env, how clientEnd) {
+	if s.clientGone != clientOpen {
+		return
+	}
+	s.clientGone = how
+	switch {
+	case s.phase == Reading && s.outcome == undecided:
+		s.skip(e, ledger.NoLogin)
+	case s.left && s.outcome == undecided:
+		s.replayed(e)
+	}
+	if last := s.queue.last(); last != nil && last.has(open) {
+		// It left in the middle of a command, or of a file.
+		if last.has(begun) || last.has(file) {
+			s.lose(e, ledger.NotSent)
+		} else {
+			if last.has(counts) {
+				e.Counts.Commands.Lost[ledger.NotSent]++
+			}
+			last.flags = last.flags&^(open|counts) | drop
+		}
+	}
+	if how == clientRST && s.phase != Over {
+		s.goneAt = e.Now + resetPatience
+	}
+	s.advance(e)
+}
+
+// closeBehindClient closes the connection to the target once the client has
+// left and nothing is unanswered.
+func (s *Session) closeBehindClient(e *Env) {
+	if s.clientGone == clientOpen || s.phase != Ready || s.queue.len() > 0 {
+		return
+	}
+	if s.clientGone == clientRST {
+		e.Out.Segments = s.Conn.Abort(&e.Pool, e.Out.Segments)
+		s.replayed(e)
+		s.over(e)
+		return
+	}
+	s.close(e)
+}
+
+// close sends the FIN behind what was written.
+func (s *Session) close(e *Env) {
+	s.phase = Closing
+	s.goneAt = e.Now + closePatience
+	s.Conn.Close()
+}
+
+// patienceOver ends what waited for the target after the client's end.
+func (s *Session) patienceOver(e *Env) {
+	s.goneAt = 0
+	if s.queue.len() == 0 && s.phase == Closing {
+		// Everything was answered; only the target's FIN is missing.
+		e.Out.Segments = s.Conn.Abort(&e.Pool, e.Out.Segments)
+		s.closedInOrder(e)
+		return
+	}
+	s.lose(e, ledger.ResponseTimeout)
+}
+
+// closedInOrder is the end in order of the connection to the target.
+func (s *Session) closedInOrder(e *Env) {
+	if !s.left || s.clientGone != clientOpen {
+		s.replayed(e)
+	}
+	s.over(e)
+}
+
+// checkFate takes over the end of the connection to the target.
+func (s *Session) checkFate(e *Env) {
+	if s.phase == Over || s.phase < Opening {
+		return
+	}
+	switch s.Conn.Fate() {
+	case tcpstate.Alive:
+		if s.Conn.State() == tcpstate.TimeWait && s.phase == Closing && s.queue.len() == 0 && (!s.left || s.clientGone != clientOpen) {
+			s.replayed(e) // only a repeated FIN may follow
+		}
+	case tcpstate.Aborted: // by Stop
+	case tcpstate.Done, tcpstate.Reset:
+		if s.complete(e); s.phase == Closing && s.queue.len() == 0 {
+			s.closedInOrder(e)
+			return
+		}
+		s.lose(e, ledger.TargetClosed)
+	case tcpstate.Refused:
+		s.lose(e, ledger.TargetRefused)
+	default:
+		s.lose(e, ledger.TargetUnreachable)
+	}
+}
+
+// Lose ends the session for a reason outside of it.
+func (s *Session) Lose(e *Env, why ledger.Reason) { s.lose(e, why) }
+
+// Skip ends a session that cannot be replayed, before it began.
+func (s *Session) Skip(e *Env, why ledger.Reason) { s.skip(e, why) }
+
+// lose ends the replay: the session and all its open commands are lost.
+func (s *Session) lose(e *Env, why ledger.Reason) {
+	if s.outcome != undecided || s.stopped {
+		return
+	}
+	s.outcome, s.reason = lost, why
+	e.Counts.Sessions.Lost[why]++
+	s.empty(&e.Counts.Commands.Lost, why)
+	s.over(e)
+}
+
+// skip ends the replay, or does not begin it.
+func (s *Session) skip(e *Env, why ledger.Reason) {
+	if s.outcome != undecided || s.stopped {
+		return
+	}
+	s.outcome, s.reason = skipped, why
+	e.Counts.Sessions.Skipped[why]++
+	s.empty(&e.Counts.Commands.Skipped, why)
+	s.over(e)
+}
+
+func (s *Session) replayed(e *Env) {
+	if s.outcome != undecided || s.stopped {
+		return
+	}
+	s.outcome = replayed
+	e.Counts.Sessions.Replayed++
+}
+
+// empty counts the commands in the queue.
+func (s *Session) empty(column *ledger.ByReason, why ledger.Reason) {
+	for i := s.queue.head; i < len(s.queue.all); i++ {
+		if s.queue.all[i].has(counts) {
+			column[why]++
+		}
+	}
+}
+
+// over ends all sending and gives storage back; the client's octets that are no
+// whole command yet stay, to be counted.
+func (s *Session) over(e *Env) {
+	if s.phase >= Opening {
+		e.Out.Segments = s.Conn.Abort(&e.Pool, e.Out.Segments)
+	}
+	s.phase = Over
+	s.goneAt = 0
+	s.waiting = gateNone
+	s.queue.clear()
+	s.statements = statements{}
+	s.login = nil
+	s.relogin = false
+	s.in.Discard(&e.Pool, s.reader.at)
+	s.reader.at = 0
+	s.reader.part = partNowhere
+}
+
+// Undecided reports whether the session stands in no column of the ledger yet:
+// it is open.
+func (s *Session) Undecided() bool { return s.outcome == undecided }
+
+// Pending returns the commands whose column is not decided yet.
+func (s *Session) Pending() (n uint64) {
+	for i := s.queue.head; i < len(s.queue.all); i++ {
+		if s.queue.all[i].has(counts) {
+			n++
+		}
+	}
+	return n
+}
+
+// Stop is the end of the program: commands that were not sent are lost, those
+// that were stay pending. A session with nothing unanswered says COM_QUIT, any
+// other is reset.
+func (s *Session) Stop(e *Env) {
+	for i := s.queue.sent; i < len(s.queue.all); i++ {
+		if r := &s.queue.all[i]; r.has(counts) && !r.has(begun) {
+			r.flags &^= counts
+			e.Counts.Commands.Lost[ledger.NotSent]++
+		}
+	}
+	s.stopped = s.phase < Closing
+	switch {
+	case s.phase == Ready && s.queue.len() == 0:
+		s.writePacket(e, 0, []byte{byte(mysql.ComQuit)})
+		s.close(e)
+	case s.phase >= Opening && s.phase < Closing:
+		e.Out.Segments = s.Conn.Abort(&e.Pool, e.Out.Segments)
+	}
+}
+
+// Closed reports whether the connection to the target is at its end, but for a
+// repeated FIN.
+func (s *Session) Closed() bool {
+	return s.Conn.Fate() != tcpstate.Alive || s.Conn.State() == tcpstate.TimeWait
+}
+
+// Break ends the connection to the target at once, whatever stands open.
+func (s *Session) Break(e *Env) {
+	if s.phase >= Opening && s.phase != Over {
+		e.Out.Segments = s.Conn.Abort(&e.Pool, e.Out.Segments)
+	}
+}

@@ -1,0 +1,88 @@
+package session
+
+import (
+	"mrtecopy/internal/ledger"
+	"mrtecopy/internal/mysql"
+	"mrtecopy/internal/seq"
+)
+
+// Gap says that n octets of the client were not captured; end is its sequence
+// number behind them. The command they fell into is lost; reading goes on at the
+// next one.
+func (s *Session) Gap(e *Env, n int, end seq.Num) {
+	r := &s.reader
+	switch r.mode {
+	case readNothing, resync:
+		return
+	case readLogin:
+		s.noLogin(e)
+		return
+	}
+	r.end = end
+	if r.body == 0 && !r.more && r.mode == readCommands {
+		// Does the hole lie within a command whose beginning is there?
+		b := s.in.Bytes()[r.at:]
+		if h, ok := mysql.ParseHeader(b); ok && h.Sequence == 0 && h.Length < mysql.MaxPayload {
+			if left := mysql.HeaderSize + h.Length - len(b); n <= left {
+				s.loseCommand(e)
+				s.in.Truncate(&e.Pool, r.at)
+				r.part, r.body, r.last = partNowhere, left-n, mysql.ComSleep
+				return
+			}
+		}
+	}
+	if n <= r.body {
+		last := s.queue.last()
+		switch {
+		case r.part == partNowhere || last == nil:
+			r.body -= n
+			return
+		case r.part == partCommand && last.has(drop):
+			r.body -= n
+			if r.body == 0 {
+				s.packetEnd()
+			}
+			return
+		case r.part == partCommand && !last.has(begun):
+			// The command ends where it would have: its octets are dropped.
+			e.Counts.Commands.Lost[ledger.CaptureGap]++
+			last.flags = last.flags&^counts | drop
+			r.body -= n
+			if r.body == 0 {
+				s.packetEnd()
+			}
+			return
+		}
+	}
+	s.damaged(e)
+}
+
+// loseCommand counts a command that the hole damaged.
+func (s *Session) loseCommand(e *Env) {
+	e.Counts.Commands.Captured++
+	if s.outcome == skipped {
+		e.Counts.Commands.Skipped[s.reason]++
+		return
+	}
+	e.Counts.Commands.Lost[ledger.CaptureGap]++
+}
+
+// damaged gives up the command at hand and looks for the next boundary.
+func (s *Session) damaged(e *Env) {
+	r := &s.reader
+	streaming := r.body > 0 || r.more
+	if last := s.queue.last(); streaming && r.part != partNowhere && last != nil && last.has(open) && s.outcome == undecided {
+		if last.has(begun) || last.has(file) {
+			// The target has a part of it and waits for the rest, which we cannot give.
+			s.lose(e, ledger.CaptureGap)
+		} else {
+			e.Counts.Commands.Lost[ledger.CaptureGap]++
+			last.flags = last.flags&^(open|counts) | drop
+		}
+	} else if r.mode == readCommands && (!streaming || r.part == partNowhere) {
+		s.loseCommand(e)
+	}
+	s.in.Truncate(&e.Pool, r.at)
+	*r = reader{mode: resync, at: r.at, gap: r.acked, acked: r.acked, end: r.end}
+	s.advance(e)
+}

@@ -1,0 +1,98 @@
+package session
+
+import (
+	"time"
+
+	"mrtecopy/internal/mysql"
+	"mrtecopy/internal/seq"
+)
+
+// A record is one captured command until its answer ends, or the file that a
+// client sent for LOAD DATA LOCAL.
+type record struct {
+	at    time.Duration // when its last octet, or its first where it is streamed, was captured
+	size  int           // octets of it in Session.in
+	end   seq.Num       // the sequence number behind it, once it was sent whole
+	cmd   mysql.Command
+	flags recordFlags
+}
+
+type recordFlags uint8
+
+const (
+	open   recordFlags = 1 << iota // more of it will be captured
+	begun                          // a part of it was sent
+	drop                           // it is not sent: its octets go nowhere
+	file                           // the octets of a LOAD DATA LOCAL, no command
+	counts                         // its column in the ledger is not decided yet
+	waited                         // counted as waiting
+)
+
+func (r *record) has(f recordFlags) bool { return r.flags&f != 0 }
+
+// A queue holds the records in order: first those that were sent, then those
+// that were not.
+type queue struct {
+	all  []record // all[head:] are in the queue
+	head int
+	sent int // all[head:sent] were sent whole
+}
+
+func (q *queue) len() int       { return len(q.all) - q.head }
+func (q *queue) unsentLen() int { return len(q.all) - q.sent }
+func (q *queue) storage() int   { return cap(q.all) * 40 }
+
+// first returns the oldest record, unsent the oldest that was not sent whole,
+// last the youngest; nil where there is none.
+func (q *queue) first() *record  { return q.at(q.head) }
+func (q *queue) unsent() *record { return q.at(q.sent) }
+func (q *queue) last() *record   { return q.at(len(q.all) - 1) }
+
+func (q *queue) at(i int) *record {
+	if i < q.head || i >= len(q.all) {
+		return nil
+	}
+	return &q.all[i]
+}
+
+// keepRecords is the storage an empty queue keeps, in records.
+const keepRecords = 4
+
+func (q *queue) push(r record) *record {
+	if q.head > 0 && len(q.all) == cap(q.all) {
+		n := copy(q.all, q.all[q.head:])
+		q.all = q.all[:n]
+		q.sent -= q.head
+		q.head = 0
+	}
+	q.all = append(q.all, r)
+	return &q.all[len(q.all)-1]
+}
+
+// pop takes the oldest record out, which was sent.
+func (q *queue) pop() {
+	q.head++
+	if q.head == len(q.all) {
+		q.head, q.sent = 0, 0
+		if cap(q.all) > keepRecords {
+			q.all = nil
+		} else {
+			q.all = q.all[:0]
+		}
+	}
+}
+
+// clear empties the queue.
+func (q *queue) clear() { *q = queue{} }
+
+// kinds appends the kinds of the records that were sent, or begun, and whose
+// response has not ended.
+func (q *queue) kinds(b []byte) []byte {
+	for i := q.head; i < len(q.all); i++ {
+		r := &q.all[i]
+		if (i < q.sent || r.has(begun)) && !r.has(drop|file) && r.cmd.HasResponse() {
+			b = append(b, byte(r.cmd))
+		}
+	}
+	return b
+}

@@ -1,0 +1,294 @@
+package session
+
+import (
+	"mrtecopy/internal/ledger"
+	"mrtecopy/internal/mysql"
+	"mrtecopy/internal/seq"
+)
+
+// A readMode says what the client's next packet can be.
+type readMode uint8
+
+const (
+	readLogin    readMode = iota // the login, or the request for TLS
+	readAuth                     // auth replies until the first packet of sequence id 0
+	readCommands                 // commands
+	readNothing                  // it cannot be read: encrypted or compressed
+	resync                       // after a hole: the next boundary is looked for
+)
+
+// A reader splits the client's octets into packets and commands. Its cursor
+// stands in Session.in, behind the octets of all records.
+type reader struct {
+	mode  readMode
+	at    int  // the cursor: octets of Session.in that were read
+	body  int  // octets left of the packet at hand, which is read as it comes
+	more  bool // the packet at hand has 16 MiB: the next one belongs to the same command
+	part  partKind
+	last  mysql.Command // of the last command
+	acked seq.Num       // the client's ACK number at the last octets
+	gap   seq.Num       // resync: the client's ACK number at the hole
+	end   seq.Num       // the client's sequence number behind Session.in
+}
+
+// partKind says where the octets of a packet that is read as it comes go.
+type partKind uint8
+
+const (
+	partCommand partKind = iota // to the last record
+	partFile                    // to the last record, a file's
+	partNowhere                 // an auth reply, or the rest of a damaged command
+)
+
+// streamHead is how much of a streamed command must be there to begin it: the
+// header, the command byte, and a statement's id.
+const streamHead = mysql.HeaderSize + 5
+
+// Data takes octets of the client, in order. ack is its ACK number with them,
+// end its sequence number behind them.
+func (s *Session) Data(e *Env, b []byte, ack, end seq.Num) {
+	s.goneAt = 0
+	if s.reader.mode == readNothing {
+		return
+	}
+	if s.reader.mode == resync && !s.boundary(b, ack) {
+		return
+	}
+	s.reader.acked, s.reader.end = ack, end
+	if s.in.Len() == 0 {
+		b = s.direct(e, b)
+	}
+	if len(b) > 0 {
+		s.in.Append(&e.Pool, b)
+		s.read(e)
+	}
+	s.advance(e)
+}
+
+// boundary reports whether b begins with a command, so that reading can go on
+// after a hole: a header of sequence id 0, a known command, a length that fits,
+// and a client that had read a response since (docs/architecture.md, Resynchronising).
+func (s *Session) boundary(b []byte, ack seq.Num) bool {
+	h, ok := mysql.ParseHeader(b)
+	if !ok || h.Sequence != 0 || h.Length == 0 || len(b) <= mysql.HeaderSize || !mysql.Command(b[mysql.HeaderSize]).Known() {
+		return false
+	}
+	rest := len(b) - mysql.HeaderSize - h.Length
+	if rest > 0 { // pipelined commands: the next one must look right as well
+		next, ok := mysql.ParseHeader(b[mysql.HeaderSize+h.Length:])
+		if ok && (next.Sequence != 0 || next.Length == 0) {
+			return false
+		}
+	}
+	if rest < 0 && !s.reader.gap.Before(ack) {
+		return false // longer than the segment, and no response came: most likely a command's middle
+	}
+	s.reader.mode = readCommands
+	return true
+}
+
+// read moves the cursor over what is whole in Session.in.
+func (s *Session) read(e *Env) {
+	r := &s.reader
+	for r.mode < readNothing {
+		b := s.in.Bytes()[r.at:]
+		if r.body > 0 {
+			n := min(r.body, len(b))
+			if n == 0 {
+				return
+			}
+			s.take(e, n)
+			if r.body -= n; r.body == 0 {
+				s.packetEnd()
+			}
+			continue
+		}
+		if h, ok := mysql.ParseHeader(b); !ok || !s.packet(e, h, b) {
+			return
+		}
+	}
+	if r.mode == readNothing {
+		s.in.Discard(&e.Pool, s.in.Len())
+		r.at = 0
+	}
+}
+
+// nowhere moves the cursor over n octets that are not for the target.
+func (s *Session) nowhere(e *Env, n int) {
+	if s.queue.unsentLen() == 0 {
+		s.in.Discard(&e.Pool, n)
+		return
+	}
+	// They lie behind records that wait: in a record of their own.
+	last := s.queue.last()
+	if !last.has(drop) || last.has(counts|open) {
+		last = s.queue.push(record{at: e.At, flags: drop})
+	}
+	last.size += n
+	s.reader.at += n
+}
+
+// packet handles the packet that begins with b, of which at least the header is
+// there. It reports false where more of it must come first.
+func (s *Session) packet(e *Env, h mysql.Header, b []byte) bool {
+	r := &s.reader
+	whole := len(b) >= mysql.HeaderSize+h.Length
+	if r.more { // the command goes on
+		s.part(h, r.part)
+		return true
+	}
+	switch r.mode {
+	case readLogin:
+		const maxLogin = 1 << 16
+		if h.Sequence == 0 || h.Length > maxLogin {
+			s.noLogin(e)
+			return true
+		}
+		if !whole {
+			return false
+		}
+		s.clientLogin(e, b[mysql.HeaderSize:mysql.HeaderSize+h.Length])
+		s.nowhere(e, mysql.HeaderSize+h.Length)
+		return true
+	case readAuth:
+		if h.Sequence != 0 {
+			s.part(h, partNowhere)
+			return true
+		}
+		r.mode = readCommands
+	}
+	if h.Sequence != 0 {
+		switch {
+		case r.last == mysql.ComQuery && h.Sequence != 1:
+			s.beginFile()
+			s.part(h, partFile)
+		case r.last == mysql.ComChangeUser:
+			s.part(h, partNowhere)
+		default:
+			s.damaged(e)
+		}
+		return true
+	}
+	if h.Length == 0 { // no command is empty; the server would close
+		s.damaged(e)
+		return true
+	}
+	if mysql.HeaderSize+h.Length > e.StreamAbove || h.Length == mysql.MaxPayload {
+		if len(b) < min(streamHead, mysql.HeaderSize+h.Length) {
+			return false
+		}
+		to := partCommand
+		if !s.command(e, mysql.Command(b[mysql.HeaderSize]), 0, len(b), open) {
+			to = partNowhere
+		}
+		s.part(h, to)
+		return true
+	}
+	if !whole {
+		return false
+	}
+	size := mysql.HeaderSize + h.Length
+	if s.command(e, mysql.Command(b[mysql.HeaderSize]), size, len(b)-size, 0) {
+		r.at += size
+	} else {
+		s.nowhere(e, size)
+	}
+	return true
+}
+
+// part begins a packet that is read as it comes.
+func (s *Session) part(h mysql.Header, to partKind) {
+	r := &s.reader
+	r.body = mysql.HeaderSize + h.Length
+	r.part = to
+	r.more = h.Length == mysql.MaxPayload
+	if to == partFile && h.Length == 0 {
+		r.last = mysql.ComSleep // the empty packet ends the file
+	}
+}
+
+// take moves the cursor over n octets of a packet that is read as it comes.
+func (s *Session) take(e *Env, n int) {
+	last := s.queue.last()
+	if s.reader.part == partNowhere || last == nil || !last.has(open) {
+		s.nowhere(e, n)
+		return
+	}
+	s.reader.at += n
+	last.size += n
+	last.at = e.At
+}
+
+// packetEnd is called behind the last octet of a packet read as it came.
+func (s *Session) packetEnd() {
+	r := &s.reader
+	last := s.queue.last()
+	if r.more || r.part == partNowhere || last == nil {
+		return
+	}
+	if r.part == partCommand || r.last == mysql.ComSleep {
+		last.flags &^= open
+	}
+}
+
+// command counts a captured command and queues it, of which size octets are
+// read and left were captured behind these. It reports whether the command was
+// queued.
+func (s *Session) command(e *Env, cmd mysql.Command, size, left int, f recordFlags) bool {
+	s.reader.last = cmd
+	e.Counts.Commands.Captured++
+	switch s.outcome {
+	case skipped:
+		e.Counts.Commands.Skipped[s.reason]++
+		return false
+	case lost:
+		e.Counts.Commands.Lost[s.reason]++
+		return false
+	case replayed:
+		e.Counts.Commands.Lost[ledger.TargetClosed]++
+		return false
+	}
+	if replication(cmd) {
+		e.Counts.Commands.Skipped[ledger.Replication]++
+		s.skip(e, ledger.Replication)
+		return false
+	}
+	f |= counts
+	if neverReplayed(cmd) {
+		e.Counts.Commands.Skipped[ledger.Policy]++
+		f = f&^counts | drop
+	}
+	s.queue.push(record{at: e.At, size: size, cmd: cmd, flags: f})
+	switch cmd {
+	case mysql.ComStmtPrepare:
+		s.statements.prepare(s.reader.end.Add(-left), s.reader.acked)
+	case mysql.ComResetConnection, mysql.ComChangeUser:
+		s.statements.deallocateAll()
+	}
+	return true
+}
+
+// replication reports whether cmd makes the session a replica's.
+func replication(cmd mysql.Command) bool {
+	switch cmd {
+	case mysql.ComBinlogDump, mysql.ComBinlogDumpGTID, mysql.ComRegisterSlave, mysql.ComTableDump:
+		return true
+	}
+	return false
+}
+
+// neverReplayed reports whether cmd would harm the target or mean something
+// else there: it ends the server, or another session by production's id.
+func neverReplayed(cmd mysql.Command) bool {
+	return cmd == mysql.ComShutdown || cmd == mysql.ComProcessKill || cmd == mysql.ComClone
+}
+
+// beginFile queues the client's file for LOAD DATA LOCAL, unless it is queued.
+func (s *Session) beginFile() {
+	if s.outcome != undecided {
+		return
+	}
+	if last := s.queue.last(); last == nil || !last.has(file) || !last.has(open) {
+		s.queue.push(record{flags: file | open})
+	}
+}

@@ -1,0 +1,89 @@
+package session
+
+import (
+	"mrtecopy/internal/ledger"
+	"mrtecopy/internal/tcpstate"
+	"mrtecopy/internal/wire"
+)
+
+// ProductionPrepared takes the statement id in production's answer to a PREPARE,
+// which began at the server's sequence number seg.Seq.
+func (s *Session) ProductionPrepared(e *Env, seg *wire.Segment, id uint32) {
+	if s.phase == Over {
+		return
+	}
+	s.statements.productionAnswered(id, seg.Seq, seg.Ack)
+	s.advance(e)
+}
+
+// Report takes what the target sent since the last report: the state of the
+// connection, and how many responses ended, errors of them with an ERR.
+func (s *Session) Report(e *Env, r *wire.Report, ended, errors int, frame [16]byte) {
+	if s.phase == Over && s.Conn.Fate() != tcpstate.Alive {
+		return
+	}
+	s.Conn.Receive(e.Now, &e.Pool, r)
+	s.frame = frame
+	s.prepared = 0
+	if s.phase == Opening && s.Conn.Synchronized() {
+		s.phase = Greeting
+	}
+	if k := min(ended, int(s.loginEnds)); k > 0 {
+		s.loginEnds -= uint8(k)
+		ended -= k
+	}
+	if s.phase >= Ready {
+		e.Counts.Commands.Errors += uint64(min(errors, ended))
+	}
+	s.ended += ended
+	s.complete(e)
+	s.checkFate(e)
+	if s.Conn.State() == tcpstate.CloseWait && s.phase < Closing {
+		s.targetLeft(e)
+	}
+	s.advance(e)
+}
+
+// complete takes the records that are answered out of the queue: in order, as
+// the server answers. A command without a response is answered when the target
+// acknowledged its last octet, or anything behind it.
+func (s *Session) complete(e *Env) {
+	q := &s.queue
+	for q.head < q.sent {
+		r := q.first()
+		switch {
+		case r.has(drop | file):
+		case !r.cmd.HasResponse():
+			if s.ended == 0 && !s.Conn.Acked(r.end) {
+				return
+			}
+			s.answered(e, r)
+		case s.ended > 0:
+			s.ended--
+			s.answered(e, r)
+			if next := q.at(q.head + 1); s.infile != infileNone && (next == nil || next.has(file) || q.head+1 == q.sent) {
+				s.infile = infileNone
+			}
+		default:
+			return
+		}
+		q.pop()
+	}
+}
+
+func (s *Session) answered(e *Env, r *record) {
+	e.Counts.Commands.Answered++
+	e.Counts.Lag.Record(e.Now - r.at)
+}
+
+// targetLeft handles a FIN of the target that we did not ask for.
+func (s *Session) targetLeft(e *Env) {
+	if s.phase < Ready || s.queue.len() > 0 {
+		s.lose(e, ledger.TargetClosed)
+		return
+	}
+	// Nothing is unanswered. If the client says nothing more either, as after
+	// wait_timeout on both servers, nothing was lost.
+	s.left = true
+	s.close(e)
+}

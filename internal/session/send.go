@@ -1,0 +1,245 @@
+package session
+
+import (
+	"encoding/binary"
+
+	"mrtecopy/internal/ledger"
+	"mrtecopy/internal/mysql"
+)
+
+// A gate says why a command may not go to the target yet.
+type gate uint8
+
+const (
+	gateNone         gate = iota
+	gatePause             // no intercept, or not logged in yet
+	gateChangeUser        // behind a COM_CHANGE_USER: the server's auth switch would swallow it
+	gateFile              // the target has not asked for the file, or might ask for one
+	gateQuit              // COM_QUIT goes with the FIN, after the last response
+	gateStatement         // the target has not answered the PREPARE
+	gateProductionID      // production's answer to the PREPARE is not captured yet
+	gateRefused           // never: what it depends on was refused; it is skipped
+	gateUnknown           // never: it names a statement nobody knows; the session ends
+)
+
+// An infileState says where a LOAD DATA LOCAL stands.
+type infileState uint8
+
+const (
+	infileNone  infileState = iota
+	infileMaybe             // a LOAD DATA was sent: the target may ask for the file
+	infileAsked             // it asked
+)
+
+// direct sends the commands at the beginning of b, as long as nothing stands in
+// their way, without a copy into Session.in. It returns the rest.
+func (s *Session) direct(e *Env, b []byte) []byte {
+	r := &s.reader
+	for s.phase == Ready && r.mode == readCommands && r.body == 0 && !r.more && s.queue.unsentLen() == 0 {
+		h, ok := mysql.ParseHeader(b)
+		size := mysql.HeaderSize + h.Length
+		if !ok || h.Sequence != 0 || h.Length == 0 || size > len(b) || size > e.StreamAbove {
+			break
+		}
+		if !s.command(e, mysql.Command(b[mysql.HeaderSize]), size, len(b)-size, 0) {
+			b = b[size:]
+			continue
+		}
+		rec := s.queue.unsent()
+		if s.waiting = s.gate(e, rec, b[:size]); s.waiting != gateNone {
+			s.in.Append(&e.Pool, b[:size])
+			r.at += size
+			b = b[size:]
+			break
+		}
+		s.emit(e, rec, b[:size])
+		b = b[size:]
+	}
+	return b
+}
+
+// advance sends the records that wait, as far as their gates are open.
+func (s *Session) advance(e *Env) {
+	for s.phase != Over {
+		rec := s.queue.unsent()
+		if rec == nil || rec.size == 0 && rec.has(open) {
+			s.waiting = gateNone
+			break
+		}
+		b := s.in.Bytes()[:rec.size]
+		if !rec.has(drop) {
+			s.waiting = s.gate(e, rec, b)
+			switch s.waiting {
+			case gateNone:
+			case gateRefused:
+				s.skipCommand(e, rec, ledger.StatementID)
+			case gateUnknown:
+				s.lose(e, ledger.StatementID)
+				return
+			default:
+				s.countWaiting(e, rec)
+				return
+			}
+		}
+		s.emit(e, rec, b)
+		if s.phase == Over {
+			return
+		}
+		s.in.Discard(&e.Pool, len(b))
+		s.reader.at -= len(b)
+	}
+	s.closeBehindClient(e)
+}
+
+// countWaiting counts a whole command that waits for a response, once.
+func (s *Session) countWaiting(e *Env, rec *record) {
+	if rec.has(waited) || rec.has(open) || s.waiting == gateQuit {
+		return
+	}
+	rec.flags |= waited
+	if s.waiting == gatePause && s.phase == Ready {
+		// Nothing in the protocol asks for this wait.
+		e.Counts.Commands.Stalled++
+		return
+	}
+	e.Counts.Commands.Waited++
+}
+
+// skipCommand decides that a queued command is not sent.
+func (s *Session) skipCommand(e *Env, rec *record, why ledger.Reason) {
+	rec.flags |= drop
+	if rec.has(counts) {
+		rec.flags &^= counts
+		e.Counts.Commands.Skipped[why]++
+	}
+}
+
+// gate says whether rec, whose octets begin with b, may be sent now.
+func (s *Session) gate(e *Env, rec *record, b []byte) gate {
+	switch {
+	case s.phase != Ready:
+		return gatePause
+	case rec.has(begun):
+		return gateNone
+	case s.relogin:
+		return gateChangeUser
+	case rec.has(file):
+		switch s.infile {
+		case infileAsked:
+			return gateNone
+		case infileMaybe:
+			return gateFile
+		}
+		return gateRefused // the target answered without asking for it
+	case s.infile == infileMaybe:
+		return gateFile
+	case s.infile == infileAsked:
+		// Production's server did not ask, for no file follows: send an empty one.
+		s.Conn.Write(&e.Pool, mysql.AppendHeader(nil, 0, s.infileSeq+1))
+		s.infile = infileMaybe
+		return gateFile
+	case rec.cmd == mysql.ComQuit:
+		if s.queue.first() != rec {
+			return gateQuit
+		}
+		return gateNone
+	case rec.cmd.UsesStatement():
+		return s.statements.gate(e.Now, rec.at, b, s.mariadb)
+	}
+	return gateNone
+}
+
+// emit sends b, the octets of rec that are there, or drops them.
+func (s *Session) emit(e *Env, rec *record, b []byte) {
+	rec.size = 0
+	if rec.has(drop) {
+		if !rec.has(open) {
+			s.queue.sent++
+			s.complete(e)
+		}
+		return
+	}
+	first := !rec.has(begun)
+	rec.flags |= begun
+	switch {
+	case rec.has(file):
+		s.Conn.Write(&e.Pool, b)
+		if !rec.has(open) {
+			s.infile = infileMaybe // what follows waits for the end of the LOAD DATA
+		}
+	case first && rec.cmd == mysql.ComQuit:
+		s.Conn.Write(&e.Pool, b)
+		s.close(e)
+	case first && rec.cmd == mysql.ComChangeUser:
+		if !s.changeUser(e, rec, b) {
+			return
+		}
+		e.Out.Kinds = append(e.Out.Kinds, byte(rec.cmd))
+	case first:
+		s.write(e, rec.cmd, b)
+		if rec.cmd.HasResponse() {
+			e.Out.Kinds = append(e.Out.Kinds, byte(rec.cmd))
+		}
+		if rec.cmd == mysql.ComQuery && s.caps&mysql.ClientLocalFiles != 0 && loadsData(b[mysql.HeaderSize+1:]) {
+			s.infile = infileMaybe
+		}
+	default:
+		s.Conn.Write(&e.Pool, b)
+	}
+	if rec.has(open) {
+		return
+	}
+	rec.end = s.Conn.Written()
+	s.queue.sent++
+}
+
+// write sends the beginning of a command, the statement's id translated.
+func (s *Session) write(e *Env, cmd mysql.Command, b []byte) {
+	const id = mysql.HeaderSize + 1
+	if !cmd.UsesStatement() || len(b) < id+4 {
+		s.Conn.Write(&e.Pool, b)
+		return
+	}
+	captured := binary.LittleEndian.Uint32(b[id:])
+	var target [4]byte
+	binary.LittleEndian.PutUint32(target[:], s.statements.target(captured))
+	s.Conn.Write(&e.Pool, b[:id])
+	s.Conn.Write(&e.Pool, target[:])
+	s.Conn.Write(&e.Pool, b[id+4:])
+	if cmd == mysql.ComStmtClose {
+		s.statements.close(captured)
+	}
+}
+
+// loadsData reports whether the statement begins with LOAD, behind blanks and
+// comments: its answer may be a request for a file.
+func loadsData(sql []byte) bool {
+	for len(sql) > 0 {
+		switch c := sql[0]; {
+		case c <= ' ', c == '(', c == ';':
+			sql = sql[1:]
+		case c == '/' && len(sql) > 1 && sql[1] == '*':
+			end := 2
+			if len(sql) > 2 && (sql[2] == '!' || sql[2] == 'M') {
+				// An executable comment: its text counts, behind the version.
+				for end = 2; end < len(sql) && (sql[end] == '!' || sql[end] == 'M' || '0' <= sql[end] && sql[end] <= '9'); end++ {
+				}
+				sql = sql[end:]
+				continue
+			}
+			for end < len(sql) && !(sql[end] == '/' && sql[end-1] == '*' && end > 2) {
+				end++
+			}
+			sql = sql[min(end+1, len(sql)):]
+		case c == '#', c == '-' && len(sql) > 1 && sql[1] == '-':
+			end := 0
+			for end < len(sql) && sql[end] != '\n' {
+				end++
+			}
+			sql = sql[end:]
+		default:
+			return len(sql) >= 4 && sql[0]|0x20 == 'l' && sql[1]|0x20 == 'o' && sql[2]|0x20 == 'a' && sql[3]|0x20 == 'd'
+		}
+	}
+	return false
+}

@@ -1,0 +1,248 @@
+// Package session is one client's replay: it reads the client's octets as
+// MySQL commands, decides which bytes may go to the target and when, logs in
+// there by itself, and gives every command and itself a place in the ledger.
+//
+// It is pure: octets, reports and heads go in, segments and messages for the
+// intercept come out through Env.Out; time is Env.Now. One goroutine owns a
+// session, its Env and all other sessions of that Env.
+//
+// Client octets come from any source that keeps their order; the connection to
+// the target is a tcpstate.Conn.
+package session
+
+import (
+	"time"
+
+	"mrtecopy/internal/buffer"
+	"mrtecopy/internal/ledger"
+	"mrtecopy/internal/mysql"
+	"mrtecopy/internal/seq"
+	"mrtecopy/internal/tcpstate"
+	"mrtecopy/internal/wire"
+)
+
+// A Phase says how far a session's replay has come.
+type Phase uint8
+
+// The phases, in order.
+const (
+	Reading  Phase = iota // the client's login is not captured yet
+	Queued                // the login is known; the connection to the target waits for an intercept
+	Opening               // the SYN is out
+	Greeting              // connected; the target's greeting is awaited
+	LoggingIn
+	Ready   // commands flow
+	Closing // COM_QUIT and FIN, or only the FIN, were written
+	Over    // nothing more is sent; the client's commands are only counted
+)
+
+// An outcome is the column of the ledger in which a session stands.
+type outcome uint8
+
+const (
+	undecided outcome = iota
+	replayed
+	skipped
+	lost
+)
+
+const (
+	// idWait is how long a command waits for production's id of its statement,
+	// which was captured with the other direction and may come a little later.
+	idWait = 200 * time.Millisecond
+	// closePatience is how long the target may take to end its side after ours.
+	closePatience = 10 * time.Second
+	// resetPatience is how long a client's RST waits for the responses to what it
+	// sent before: a RST overtakes commands, and would lose them.
+	resetPatience = 5 * time.Second
+)
+
+// Config is what all sessions share.
+type Config struct {
+	// Credentials returns the account on the target and its password for a
+	// captured user, and whether there is one.
+	Credentials func(user string) (target, password string, ok bool)
+	// StreamAbove is the size in octets from which a command is sent as it comes,
+	// not when it is complete.
+	StreamAbove int
+}
+
+// Env is what the sessions of one shard share.
+type Env struct {
+	Config
+	Now    time.Duration // the clock, once per turn of the shard's loop
+	At     time.Duration // when the frame at hand was captured, on the same clock
+	Pool   buffer.Pool
+	Counts ledger.Counts
+	Out    Out
+}
+
+// Out is what a call produced. The caller empties it.
+type Out struct {
+	Segments []wire.Segment // payloads are views, valid until the next call on any session of the Env
+	Kinds    []byte         // what was sent, for the intercept: each a mysql.Kind
+	// InEffect: from the last of Kinds on, the connection speaks with these
+	// capabilities.
+	InEffect bool
+	Caps     mysql.Capabilities
+	Extended mysql.Extended
+	// Refused is the target's answer to a login.
+	Refused *Refusal
+}
+
+// A Refusal is a login that the target, or this program, refused.
+type Refusal struct {
+	User, Target string // as captured; on the target
+	Text         string
+}
+
+// Session is the replay of one client's connection. The zero value has
+// captured nothing.
+type Session struct {
+	Conn tcpstate.Conn
+
+	phase   Phase
+	outcome outcome
+	reason  ledger.Reason
+	reader  reader
+	queue   queue
+	in      buffer.Buffer // captured octets: queue's records that were not sent, then what is no whole command yet
+
+	login     *login // until the login is over; nil then
+	caps      mysql.Capabilities
+	extended  mysql.Extended
+	mariadb   bool // the target is MariaDB
+	relogin   bool // a COM_CHANGE_USER waits for the target's OK
+	infile    infileState
+	infileSeq uint8
+
+	ended      int   // responses that ended, of commands whose last octet was not sent yet
+	loginEnds  uint8 // responses of the login that have not ended: the intercept counts them too
+	clientGone clientEnd
+	left       bool // after its login at the target, the target closed with nothing unanswered
+	stopped    bool // by Stop: what is undecided stays so
+	goneAt     time.Duration
+	statements statements
+	prepared   uint8    // PREPARE heads since the last report, see Resume
+	frame      [16]byte // the intercept's framing state at RCV.NXT
+	waiting    gate     // why the first record that was not sent waits
+}
+
+type clientEnd uint8
+
+const (
+	clientOpen clientEnd = iota
+	clientFIN
+	clientRST
+)
+
+// Captured counts the session. opened says whether its SYN was seen; without
+// it, the session is skipped.
+func (s *Session) Captured(e *Env, opened bool) {
+	e.Counts.Sessions.Captured++
+	s.reader.mode = readLogin
+	if !opened {
+		s.reader.mode = resync
+		s.skip(e, ledger.OpenedBeforeStart)
+	}
+}
+
+// Phase returns how far the session has come.
+func (s *Session) Phase() Phase { return s.phase }
+
+// Finished reports whether neither the client nor the target has anything more
+// to say: the session may be forgotten.
+func (s *Session) Finished() bool {
+	return s.clientGone != clientOpen && s.phase == Over
+}
+
+// Busy reports whether something is under way that will end by itself: a login,
+// commands to be sent or answered, a close.
+func (s *Session) Busy() bool {
+	return s.phase != Over && s.outcome == undecided &&
+		(s.queue.len() > 0 || s.phase >= Queued && s.phase < Ready || s.phase == Closing)
+}
+
+// Storage returns the octets of storage the session holds.
+func (s *Session) Storage() int {
+	return s.in.Cap() + s.Conn.Storage() + s.queue.storage() + s.statements.storage()
+}
+
+// Open connects to the target from flow.Src. The caller has registered the
+// 4-tuple with the intercept, with the kinds that Unanswered returns.
+func (s *Session) Open(e *Env, flow wire.Flow, iss seq.Num, mss int) {
+	if s.phase != Queued {
+		return
+	}
+	s.phase = Opening
+	s.loginEnds = 1
+	s.Conn.Open(e.Now, flow, iss, mss)
+}
+
+// Unanswered appends the kinds of what was sent, or will be with the SYN, and is
+// not answered, in order.
+func (s *Session) Unanswered(b []byte) []byte {
+	switch s.phase {
+	case Queued, Opening, Greeting:
+		return append(b, byte(mysql.KindGreeting))
+	case LoggingIn:
+		return append(b, byte(mysql.KindLogin))
+	}
+	return s.queue.kinds(b)
+}
+
+// Frame returns the intercept's framing state at the connection's RCV.NXT.
+func (s *Session) Frame() [16]byte { return s.frame }
+
+// InEffect returns the capabilities in effect on the target.
+func (s *Session) InEffect() (mysql.Capabilities, mysql.Extended) { return s.caps, s.extended }
+
+// Pause stops the session until Resume: no intercept sees the replies. A
+// connection that has not logged in yet starts over.
+func (s *Session) Pause(e *Env) {
+	switch s.phase {
+	case Opening, Greeting, LoggingIn:
+		e.Out.Segments = s.Conn.Abort(&e.Pool, e.Out.Segments)
+		s.phase = Queued
+	case Ready, Closing:
+		s.Conn.Pause()
+	}
+}
+
+// Resume goes on after a pause. What the intercept saw and could not report, it
+// will see again, for the target repeats what was not acknowledged.
+func (s *Session) Resume(e *Env) {
+	s.statements.forgetLast(int(s.prepared))
+	s.prepared = 0
+	s.Conn.Resume(e.Now)
+}
+
+// Deadline returns when Poll must be called next; 0: not before something else
+// happens.
+func (s *Session) Deadline() time.Duration {
+	d := s.Conn.Deadline()
+	if s.goneAt != 0 && s.phase != Over && (d == 0 || s.goneAt < d) {
+		d = s.goneAt
+	}
+	if s.waiting == gateProductionID {
+		if at := s.queue.unsent().at + idWait; d == 0 || at < d {
+			d = at
+		}
+	}
+	return d
+}
+
+// Poll lets time pass and appends the segments that may be sent now.
+func (s *Session) Poll(e *Env) {
+	if s.phase == Over && s.Conn.Fate() != tcpstate.Alive {
+		return
+	}
+	s.advance(e)
+	if s.goneAt != 0 && s.goneAt <= e.Now {
+		s.patienceOver(e)
+	}
+	e.Out.Segments = s.Conn.Poll(e.Now, &e.Pool, e.Out.Segments)
+	e.Counts.Send.Retransmits += uint64(s.Conn.Retransmits)
+	s.Conn.Retransmits = 0
+	s.checkFate(e)
+}

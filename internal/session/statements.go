@@ -1,0 +1,198 @@
+package session
+
+import (
+	"encoding/binary"
+	"time"
+
+	"mrtecopy/internal/mysql"
+	"mrtecopy/internal/seq"
+)
+
+// lastPrepared is the statement id that MariaDB takes for the last statement
+// prepared (MariaDB's documentation of COM_STMT_EXECUTE).
+const lastPrepared = 0xffffffff
+
+// A statement is one COM_STMT_PREPARE of the client.
+type statement struct {
+	production, target uint32  // the ids the servers gave
+	end                seq.Num // the client's sequence number behind the PREPARE
+	ack                seq.Num // the client's ACK number with it: where the response begins
+	flags              statementFlags
+}
+
+type statementFlags uint8
+
+const (
+	known     statementFlags = 1 << iota // production's id was captured
+	ambiguous                            // an answer was captured that may be another's
+	answered                             // the target answered
+	refused                              // with an error
+	gone                                 // closed by COM_STMT_CLOSE, or by a reset of the session
+)
+
+// statements maps the ids of prepared statements from production to the target,
+// by the answers of both. Ids cannot be assumed: MariaDB's go on from whatever
+// the server thread did before.
+type statements struct {
+	all []statement // in the order of the PREPAREs
+}
+
+func (t *statements) storage() int { return cap(t.all) * 20 }
+
+// prepare records a PREPARE that the client sent.
+func (t *statements) prepare(end, ack seq.Num) {
+	t.all = append(t.all, statement{end: end, ack: ack})
+}
+
+// productionAnswered takes the id in production's answer, which began at the
+// server's sequence number at and acknowledged the client's octets before ack.
+func (t *statements) productionAnswered(id uint32, at, ack seq.Num) {
+	var only *statement
+	n := 0
+	for i := range t.all {
+		s := &t.all[i]
+		if s.flags&known != 0 {
+			if s.production == id && s.ack == at {
+				return // a repeated segment
+			}
+			continue
+		}
+		if s.end.After(ack) {
+			break
+		}
+		if s.ack == at { // the response begins where the client had read to
+			s.production = id
+			s.flags |= known
+			return
+		}
+		if s.ack.Before(at) {
+			only = s
+			n++
+		}
+	}
+	// A pipelined PREPARE's answer begins behind others. One candidate is it;
+	// between several, one of which may have failed, nothing decides.
+	if n == 1 {
+		only.production = id
+		only.flags |= known
+		return
+	}
+	for i := range t.all {
+		if s := &t.all[i]; s.flags&known == 0 && s.ack.Before(at) && !s.end.After(ack) {
+			s.flags |= ambiguous
+		}
+	}
+}
+
+// targetAnswered takes the target's next answer to a PREPARE: answers come in
+// order.
+func (t *statements) targetAnswered(id uint32, ok bool) {
+	for i := range t.all {
+		s := &t.all[i]
+		if s.flags&answered != 0 {
+			continue
+		}
+		s.flags |= answered
+		s.target = id
+		if !ok {
+			s.flags |= refused
+		}
+		return
+	}
+}
+
+// forgetLast takes back the target's last n answers, which will come again.
+func (t *statements) forgetLast(n int) {
+	for i := len(t.all) - 1; i >= 0 && n > 0; i-- {
+		if s := &t.all[i]; s.flags&answered != 0 {
+			s.flags &^= answered | refused
+			n--
+		}
+	}
+}
+
+// find returns the statement that the client means by id; nil: none is known.
+func (t *statements) find(id uint32) *statement {
+	for i := len(t.all) - 1; i >= 0; i-- {
+		s := &t.all[i]
+		if id == lastPrepared || s.flags&(known|gone) == known && s.production == id {
+			return s
+		}
+	}
+	return nil
+}
+
+// gate says whether the command in b, captured at at, may be sent: both servers'
+// ids of its statement must be known.
+func (t *statements) gate(now, at time.Duration, b []byte, mariadb bool) gate {
+	if len(b) < streamHead {
+		return gateNone // malformed: the server will say so
+	}
+	id := binary.LittleEndian.Uint32(b[mysql.HeaderSize+1:])
+	if id == lastPrepared && mariadb {
+		return gateNone
+	}
+	s := t.find(id)
+	switch {
+	case s == nil && now-at < idWait && t.unknown():
+		return gateProductionID
+	case s == nil:
+		return gateUnknown
+	case s.flags&answered == 0:
+		return gateStatement
+	case s.flags&refused != 0:
+		return gateRefused
+	}
+	return gateNone
+}
+
+// unknown reports whether production's answer to a PREPARE may still come.
+func (t *statements) unknown() bool {
+	for i := range t.all {
+		if t.all[i].flags&(known|ambiguous|gone) == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// target returns the target's id for the client's.
+func (t *statements) target(id uint32) uint32 {
+	if s := t.find(id); s != nil && s.flags&answered != 0 {
+		return s.target
+	}
+	return id // MariaDB's lastPrepared
+}
+
+// close forgets the statement that was closed.
+func (t *statements) close(id uint32) {
+	if s := t.find(id); s != nil {
+		s.flags |= gone
+		t.sweep()
+	}
+}
+
+// deallocateAll marks all statements as gone: the session was reset.
+func (t *statements) deallocateAll() {
+	for i := range t.all {
+		t.all[i].flags |= gone
+	}
+	t.sweep()
+}
+
+// sweep drops what is gone and answered, and PREPAREs that both servers
+// refused: a later one was answered by production.
+func (t *statements) sweep() {
+	kept := t.all[:0]
+	for i, s := range t.all {
+		done := s.flags&(gone|answered) == gone|answered
+		failed := s.flags&(refused|known) == refused && i < len(t.all)-1
+		if !done && !failed {
+			kept = append(kept, s)
+		}
+	}
+	t.all = kept
+	if len(kept) == 0 && cap(kept) > 8 {
+		t.all = nil
+	}
+}

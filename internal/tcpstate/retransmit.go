@@ -1,0 +1,109 @@
+package tcpstate
+
+import (
+	"time"
+
+	"mrtecopy/internal/buffer"
+	"mrtecopy/internal/seq"
+)
+
+const (
+	initialRTO = time.Second
+	// minRTO is Linux's TCP_RTO_MIN, not the second of RFC 6298, section 2.4: the
+	// path is a data centre's, and a replay that waits a second falls behind.
+	minRTO = 200 * time.Millisecond
+	maxRTO = 60 * time.Second
+	// maxSyn and maxData are how often a SYN and a data segment are repeated
+	// before the target counts as gone: 31 s, and about two minutes or more.
+	maxSyn  = 4
+	maxData = 10
+)
+
+// sample takes an RTT measurement if ack covers the segment being timed (RFC
+// 6298, section 2; Karn's rule: retransmitted segments are never timed).
+func (c *Conn) sample(now time.Duration, ack seq.Num) {
+	if !c.timing || ack.Before(c.rtt.seq) {
+		return
+	}
+	c.timing = false
+	r := max(now-c.rtt.at, time.Microsecond)
+	if c.rtt.smoothed == 0 {
+		c.rtt.smoothed, c.rtt.vari = r, r/2
+	} else {
+		d := c.rtt.smoothed - r
+		if d < 0 {
+			d = -d
+		}
+		c.rtt.vari += (d - c.rtt.vari) / 4
+		c.rtt.smoothed += (r - c.rtt.smoothed) / 8
+	}
+	c.rtt.rto = min(max(c.rtt.smoothed+4*c.rtt.vari, minRTO), maxRTO)
+}
+
+// time starts timing the segment that ends at end, if none is timed.
+func (c *Conn) time(now time.Duration, end seq.Num) {
+	if !c.timing {
+		c.timing, c.rtt.seq, c.rtt.at = true, end, now
+	}
+}
+
+// armRetransmit starts the retransmission timer where something is in flight
+// or waits for a window, and stops it where nothing does (RFC 6298, section 5).
+func (c *Conn) armRetransmit(now time.Duration) {
+	if c.state == TimeWait {
+		return
+	}
+	inFlight := c.snd.una != c.snd.max
+	waiting := c.out.Len() > 0 && c.snd.wnd == 0
+	switch {
+	case !inFlight && !waiting:
+		c.rtxAt = 0
+	case c.rtxAt == 0:
+		c.rtxAt = now + c.backedOff()
+	}
+}
+
+// backedOff returns the timer's current value.
+func (c *Conn) backedOff() time.Duration {
+	return min(c.rtt.rto<<min(c.rtt.backoffs, 16), maxRTO)
+}
+
+// expire handles the retransmission timer (RFC 6298, section 5.4 to 5.7), or
+// the persist timer (RFC 9293, section 3.8.6.1), or the end of TIME-WAIT.
+func (c *Conn) expire(now time.Duration, p *buffer.Pool) {
+	c.rtxAt = 0
+	if c.state == TimeWait {
+		c.end(p, Done)
+		return
+	}
+	c.timing = false
+	if c.state != SynSent && c.snd.wnd == 0 && c.out.Len() > 0 {
+		// A closed window is no sign of a dead target: probe for ever.
+		c.probing = true
+		c.rtt.backoffs = min(c.rtt.backoffs+1, 16)
+		c.snd.nxt = c.snd.una
+		c.rtxAt = now + c.backedOff()
+		return
+	}
+	if c.snd.max != c.snd.una { // a SYN cut short by a reset was not repeated
+		c.rtt.backoffs++
+	}
+	if c.state == SynSent {
+		if c.rtt.backoffs > maxSyn {
+			c.end(p, Unreachable)
+			return
+		}
+		c.snd.nxt = c.iss
+		return
+	}
+	if c.rtt.backoffs > maxData {
+		if c.state == LastAck || c.state == Closing || c.state == FinWait1 && c.out.Len() == 0 {
+			c.end(p, Done) // everything but the FIN itself was acknowledged
+		} else {
+			c.end(p, TimedOut)
+		}
+		return
+	}
+	c.timeoutCongestion()
+	c.snd.nxt = c.snd.una
+}
