@@ -1,0 +1,105 @@
+package ledger
+
+// A Reason says why a command or a session was not replayed. Its name is what
+// the summary shows and what docs/operations.md explains.
+//
+// The same reason can stand in both columns. Skipped means that the program
+// knew beforehand that it could not replay this faithfully and sent nothing of
+// it; lost means that it meant to replay it and something got in the way.
+type Reason uint8
+
+const (
+	// None is the absence of a reason. Nothing is ever counted under it.
+	None Reason = iota
+	// TLS: the client asked for encryption, so its commands cannot be read.
+	TLS
+	// Compression: the client and production compress their packets.
+	Compression
+	// UnknownUser: the credentials file has no line for the captured user.
+	UnknownUser
+	// OpenedBeforeStart: the session was open before the capture began, so its
+	// login, its schema and its prepared statements are unknown.
+	OpenedBeforeStart
+	// NoLogin: the client left, or sent something else, before its login.
+	NoLogin
+	// LoginRefused: the target answered the login with an error.
+	LoginRefused
+	// PortInUse: no free source port was left for the client's address on the
+	// target.
+	PortInUse
+	// UnmappableClient: the client's address cannot be forged toward the target,
+	// for it is the target's or the intercept's own.
+	UnmappableClient
+	// StatementID: the target prepared a statement under another id than
+	// production did, and the client's next commands would mean another one.
+	StatementID
+	// CaptureGap: frames of the client were missed, and this fell into the hole.
+	CaptureGap
+	// TargetRefused: the target answered the SYN with a reset.
+	TargetRefused
+	// TargetUnreachable: the target never answered the SYN.
+	TargetUnreachable
+	// TargetClosed: the target ended an open session.
+	TargetClosed
+	// InterceptGone: no intercept was connected, so no answer could be seen.
+	InterceptGone
+	// ResponseTimeout: the target received the command and never answered.
+	ResponseTimeout
+	// ResponseGap: the intercept missed part of the response, so that its end
+	// could not be found.
+	ResponseGap
+	// Memory: the memory limit was reached and this was shed.
+	Memory
+	// Replication: the session is a replica's or asks for the binary log.
+	Replication
+	// Policy: the command would harm the target or mean something else there,
+	// such as COM_SHUTDOWN and COM_PROCESS_KILL.
+	Policy
+	// NotSent: the program stopped, or the session ended, before its turn came.
+	NotSent
+
+	// NumReasons is the length of an array indexed by Reason.
+	NumReasons
+)
+
+// reasons holds the name of each reason and the hint that the status lines
+// give when it first turns up. A hint names the next step.
+var reasons = [NumReasons]struct{ name, hint string }{
+	None:              {"none", ""},
+	TLS:               {"tls", "encrypted sessions cannot be read on the wire; let the clients connect without TLS if you can"},
+	Compression:       {"compression", "compressed sessions are not read; switch compression off in the clients if you can"},
+	UnknownUser:       {"unknown_user", "the credentials file has no line for these users; add USER:PASSWORD, or *=ACCOUNT:PASSWORD for all"},
+	OpenedBeforeStart: {"opened_before_start", "these were open before mrtecopy started; they count from their next login on"},
+	NoLogin:           {"no_login", "these clients left before they logged in: health checks, port scans, or clients production refused"},
+	LoginRefused:      {"login_refused", "the target refuses the login; compare its accounts with the credentials file, and see the target's error log"},
+	PortInUse:         {"port_in_use", "the target still holds connections from the same address and port; see ss -tn on the target"},
+	UnmappableClient:  {"unmappable_client", "clients on the target's or the intercept's own host cannot be forged"},
+	StatementID:       {"statement_id", "the target numbers prepared statements differently; start both servers with thread_cache_size=0"},
+	CaptureGap:        {"capture_gap", "frames were missed; see the dropped column, and try more --shards"},
+	TargetRefused:     {"target_refused", "nothing listens on the target's port; is its server running?"},
+	TargetUnreachable: {"target_unreachable", "no SYN was answered; run 'intercept route target … check' on the target's host, and see if the network drops forged sources"},
+	TargetClosed:      {"target_closed", "the target ended sessions by itself; see its error log, max_connections and wait_timeout"},
+	InterceptGone:     {"intercept_gone", "no intercept is connected; is it running, and do --intercept and the key agree with it?"},
+	ResponseTimeout:   {"response_timeout", "the target took commands and never answered; see its processlist"},
+	ResponseGap:       {"response_gap", "the intercept missed responses; see its dropped column"},
+	Memory:            {"memory", "the memory limit was reached; raise --max-memory or make the target faster"},
+	Replication:       {"replication", "replicas and binary log readers are no clients to replay"},
+	Policy:            {"policy", "commands that end a server or another session are never replayed"},
+	NotSent:           {"not_sent", "sessions ended before these commands could be sent; a longer --drain may help at the end"},
+}
+
+// String returns the name that the summary uses.
+func (r Reason) String() string {
+	if r >= NumReasons {
+		return "unknown"
+	}
+	return reasons[r].name
+}
+
+// Hint returns what the operator can do about r, in one line.
+func (r Reason) Hint() string {
+	if r >= NumReasons {
+		return ""
+	}
+	return reasons[r].hint
+}

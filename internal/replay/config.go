@@ -1,0 +1,42 @@
+// Package replay is mrtecopy's engine: it captures the clients' packets, keeps
+// one session per client, and sends what the sessions forge to the target.
+//
+// pipeline.go is the map of the whole; a shard (shard.go) is one turn of it
+// after the other, in one goroutine that owns everything it touches.
+package replay
+
+import (
+	"io"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"mrtecopy/internal/config"
+	"mrtecopy/internal/control"
+	"mrtecopy/internal/rawsend"
+)
+
+// A Config says what to replay, and where.
+type Config struct {
+	Interfaces []string     // to capture on; empty: every interface that is up
+	ServerIPs  []netip.Addr // production's addresses; empty: all addresses of this host
+	Port       uint16       // production's MySQL port
+	Target     netip.AddrPort
+	Intercepts []string // HOST:PORT, tried in order
+
+	Credentials *config.Credentials
+	Key         *control.Key // nil: the control channel is neither encrypted nor authenticated
+
+	Duration    time.Duration // how long to capture; 0: until the context ends
+	Drain       time.Duration // how long the target may take to catch up after that
+	StatusEvery time.Duration // 0: no status lines
+	Send        rawsend.Mode
+	Shards      int
+	StreamAbove int   // octets from which a command is sent as it comes
+	MaxMemory   int64 // octets of captured and unacknowledged data, all shards together
+
+	Status  io.Writer // takes the status lines
+	Color   bool
+	Log     *slog.Logger
+	Version string
+}

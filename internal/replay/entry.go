@@ -1,0 +1,51 @@
+package replay
+
+import (
+	"time"
+
+	"mrtecopy/internal/flow"
+	"mrtecopy/internal/session"
+	"mrtecopy/internal/wire"
+)
+
+// An entry is one captured connection with its replay.
+type entry struct {
+	key    wire.Flow // the captured 4-tuple, from the client to production
+	stream flow.Stream
+	sess   session.Session
+	timer  timer
+
+	id       uint32        // names the session on the control channel; 0: it is not registered
+	reg      registration  // with the intercept
+	src      wire.Endpoint // the forged client's address, once chosen
+	tries    uint8         // source ports tried
+	mapped   bool          // counted as replayed from another address
+	moved    bool          // counted as replayed from another port
+	dirty    bool          // in shard.dirty
+	detached bool          // its 4-tuple belongs to a newer connection of the client
+	queuedAt time.Duration // when the session began to wait for an intercept; 0: it does not
+	seenAt   time.Duration // when a frame of the client was last seen
+}
+
+// A registration says what the intercept knows of a session.
+type registration uint8
+
+const (
+	unregistered registration = iota
+	registering               // Register was sent
+	registered
+)
+
+// entryCost is what an entry counts toward the memory limit beside its buffers.
+const entryCost = 1 << 10
+
+const (
+	// interceptPatience is how long a new session waits for an intercept.
+	interceptPatience = 10 * time.Second
+	// idleLimit is how long a connection that is not replayed is remembered
+	// without a frame: Linux's tcp_keepalive_time and a little.
+	idleLimit = 2*time.Hour + 15*time.Minute
+	// loginPatience is how long a connection may wait with its login: longer than
+	// any server's connect_timeout makes sense.
+	loginPatience = 60 * time.Second
+)

@@ -1,0 +1,209 @@
+package replay
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"mrtecopy/internal/control"
+	"mrtecopy/internal/ledger"
+	"mrtecopy/internal/mysql"
+	"mrtecopy/internal/session"
+	"mrtecopy/internal/wire"
+)
+
+// A link keeps a shard connected to an intercept: it dials the list in order,
+// hands over what comes, and dials again when the connection ends.
+type link struct {
+	addrs  []string
+	config control.Config
+	inbox  *inbox
+	log    *slog.Logger
+	conn   *control.Conn // the shard's: set by linkUp, cleared by linkDown
+}
+
+// News of a link for its shard.
+type (
+	linkUp struct {
+		conn    *control.Conn
+		welcome control.Welcome
+	}
+	linkDown struct{ conn *control.Conn }
+	arrival  struct {
+		conn  *control.Conn
+		batch []byte
+	}
+)
+
+const (
+	redialMin = 200 * time.Millisecond
+	redialMax = 2 * time.Second
+)
+
+// run dials until ctx ends.
+func (l *link) run(ctx context.Context) {
+	pause := redialMin
+	lastErr := ""
+	for ctx.Err() == nil {
+		conn, welcome, err := control.Dial(ctx, l.addrs, l.config)
+		if err != nil {
+			if ctx.Err() != nil {
+				return
+			}
+			if err.Error() != lastErr {
+				lastErr = err.Error()
+				l.log.Warn("no intercept: sessions wait", "error", err)
+			}
+			sleep(ctx, pause)
+			pause = min(2*pause, redialMax)
+			continue
+		}
+		pause, lastErr = redialMin, ""
+		l.log.Info("connected to intercept", "addr", conn.Remote())
+		l.inbox.put(&linkUp{conn, welcome})
+		conn.Start(func(c *control.Conn, batch []byte) {
+			if batch != nil { // nil is the end, which Done tells
+				l.inbox.put(&arrival{c, batch})
+			}
+		})
+		select {
+		case <-conn.Done():
+			l.inbox.put(&linkDown{conn})
+			if ctx.Err() == nil {
+				l.log.Warn("the connection to the intercept ended: open sessions pause, new ones wait", "addr", conn.Remote(), "error", conn.Err())
+			}
+		case <-ctx.Done():
+			conn.Close() // what was sent is written
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// send hands b to the intercept that is connected. Without one it is dropped:
+// registering again says everything anew.
+func (l *link) send(b []byte) {
+	if l.conn != nil {
+		l.conn.Send(b)
+	}
+}
+
+// readInbox handles what other goroutines brought.
+func (s *shard) readInbox() {
+	s.news = s.inbox.get(s.news[:0])
+	for _, n := range s.news {
+		switch n := n.(type) {
+		case *arrival:
+			if n.conn == s.link.conn {
+				if err := s.messages(n.batch); err != nil {
+					n.conn.Abort(err)
+				}
+			}
+			n.conn.Release(n.batch)
+		case *linkUp:
+			s.linkUp(n)
+		case *linkDown:
+			if n.conn == s.link.conn {
+				s.linkDown()
+			}
+		case *snapshot:
+			n.take(s)
+		case stopNow:
+			if s.stage == running {
+				s.stage, s.stopAt = lastFrames, s.env.Now+ringRest
+			}
+		}
+	}
+	clear(s.news)
+}
+
+// linkUp registers every open session with the new intercept; what was queued
+// follows in openQueued.
+func (s *shard) linkUp(n *linkUp) {
+	s.link.conn, s.up = n.conn, true
+	s.control = s.control[:0]
+	s.interceptAddrs = addrSet(n.welcome.Addrs)
+	for _, e := range s.ids {
+		s.reregister(e)
+	}
+}
+
+// linkDown pauses every open session.
+func (s *shard) linkDown() {
+	s.link.conn, s.up = nil, false
+	s.control = s.control[:0]
+	for e := range s.entries {
+		if e.reg == unregistered {
+			continue
+		}
+		e.sess.Pause(&s.env)
+		s.take(e)
+		e.reg = unregistered
+		if e.sess.Phase() < session.Ready {
+			s.unregister(e) // it starts over, with a new id
+		}
+		s.touch(e)
+	}
+}
+
+// messages handles a batch from the intercept. An error is a message that cannot
+// be understood.
+func (s *shard) messages(batch []byte) error {
+	for t, body, rest := control.Next(batch); t != 0; t, body, rest = control.Next(rest) {
+		ok := false
+		switch t {
+		case control.TypeRegistered:
+			var m control.Registered
+			if m, ok = control.ParseRegistered(body); ok {
+				if e := s.ids[m.ID]; e != nil {
+					s.registered(e, m.Status)
+				}
+			}
+		case control.TypeReport:
+			var m control.Report
+			if m, ok = control.ParseReport(body); ok {
+				if e := s.ids[m.ID]; e != nil {
+					e.sess.Report(&s.env, &m.Report, int(m.Ended), int(m.Errors), m.Frame)
+					s.take(e)
+					s.touch(e)
+				}
+			}
+		case control.TypeHead:
+			var m control.Head
+			if m, ok = control.ParseHead(body); ok {
+				if e := s.ids[m.ID]; e != nil {
+					e.sess.Head(&s.env, mysql.Kind(m.Kind), m.Sequence, m.Payload)
+					s.take(e)
+					s.touch(e)
+				}
+			}
+		case control.TypeLost:
+			var m control.Lost
+			if m, ok = control.ParseLost(body); ok {
+				if e := s.ids[m.ID]; e != nil {
+					e.sess.Lose(&s.env, ledger.ResponseGap)
+					s.take(e)
+					s.touch(e)
+				}
+			}
+		}
+		if !ok {
+			return control.Malformed(t)
+		}
+	}
+	return nil
+}
+
+// controlConfig returns what a shard's connections to the intercept start with.
+func controlConfig(c Config, owner [16]byte, shard int) control.Config {
+	return control.Config{Key: c.Key, Hello: control.Hello{
+		Owner: owner, Shard: uint16(shard), Shards: uint16(c.Shards), Target: wire.EndpointFrom(c.Target),
+	}}
+}

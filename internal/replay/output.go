@@ -1,0 +1,69 @@
+package replay
+
+import (
+	"mrtecopy/internal/control"
+	"mrtecopy/internal/mysql"
+)
+
+// take empties the output of the last call on e's session: segments go into the
+// send batch, what was sent is told to the intercept. It must follow every call,
+// for the segments are views.
+func (s *shard) take(e *entry) {
+	out := &s.env.Out
+	if out.InEffect || len(out.Kinds) > 0 {
+		if e.reg != unregistered {
+			if out.InEffect {
+				s.control = control.AppendLogin(s.control, &control.Login{ID: e.id, Caps: uint32(out.Caps), Extended: uint32(out.Extended)})
+			}
+			s.control = control.AppendKinds(s.control, &control.Kinds{ID: e.id, Kinds: out.Kinds})
+		}
+		out.InEffect = false
+		out.Kinds = out.Kinds[:0]
+	}
+	if len(out.Segments) > 0 {
+		send := &s.env.Counts.Send
+		for i := range out.Segments {
+			seg := &out.Segments[i]
+			b := seg.Append(s.sender.Next())
+			send.Segments++
+			send.Bytes += uint64(len(b))
+			s.sender.Commit(b)
+		}
+		clear(out.Segments)
+		out.Segments = out.Segments[:0]
+	}
+	if r := out.Refused; r != nil {
+		out.Refused = nil
+		s.sayRefused(r.User, r.Target, r.Text)
+	}
+}
+
+// sayRefused logs a refused login, once per user and reason.
+func (s *shard) sayRefused(user, target, text string) {
+	key := user + "\x00" + target + "\x00" + text
+	if _, ok := s.said[key]; ok || len(s.said) >= maxSaid {
+		return
+	}
+	s.said[key] = struct{}{}
+	s.log.Warn("the target refused a login", "user", user, "as", target, "error", text)
+}
+
+// flush sends what the turn produced: first what the intercept must know of it.
+func (s *shard) flush() {
+	if len(s.control) > 0 {
+		s.link.send(s.control)
+		s.control = s.control[:0]
+	}
+	s.sender.Flush()
+}
+
+// prepareOK returns the statement id if b begins with the answer to a PREPARE:
+// a packet of 12 octets and sequence id 1.
+func prepareOK(b []byte) (id uint32, ok bool) {
+	h, ok := mysql.ParseHeader(b)
+	if !ok || h.Length != 12 || h.Sequence != 1 || len(b) < mysql.HeaderSize+h.Length {
+		return 0, false
+	}
+	id, _, _, ok = mysql.ParsePrepareOK(b[mysql.HeaderSize : mysql.HeaderSize+h.Length])
+	return id, ok
+}

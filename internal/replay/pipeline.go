@@ -1,0 +1,147 @@
+package replay
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"mrtecopy/internal/capture"
+	"mrtecopy/internal/ledger"
+	"mrtecopy/internal/rawsend"
+	"mrtecopy/internal/session"
+	"mrtecopy/internal/wire"
+)
+
+// Run captures and replays until ctx ends or c.Duration is over, lets the target
+// catch up, closes every forged connection, and returns the ledger. This file is
+// the map of the program; a frame's way through a shard is
+//
+//	ring → wire.Parse → flow.Stream → session.Session (mysql) → tcpstate.Conn → wire.Append → rawsend.Sender → target
+//	                                        ↑
+//	intercept → control.Conn → inbox → messages
+//
+// The error is why the replay could not begin, or had to end.
+func Run(ctx context.Context, c Config) (ledger.Summary, error) {
+	started := time.Now()
+	plan, err := prepare(&c)
+	if err != nil {
+		return ledger.Summary{}, err
+	}
+	shards, err := openShards(c, plan)
+	if err != nil {
+		return ledger.Summary{}, err
+	}
+	defer func() {
+		for _, s := range shards {
+			s.close()
+		}
+	}()
+
+	capturing := ctx
+	if c.Duration > 0 {
+		var cancel context.CancelFunc
+		capturing, cancel = context.WithTimeout(ctx, c.Duration)
+		defer cancel()
+	}
+	// The links outlive the capture: the drain needs them.
+	linked, unlink := context.WithCancel(context.WithoutCancel(ctx))
+	defer unlink()
+
+	var links, runs errgroup.Group
+	runsDone := make(chan struct{})
+	for _, s := range shards {
+		links.Go(func() error { s.link.run(linked); return nil })
+		runs.Go(s.run)
+	}
+	reports := newReporter(c, shards)
+	links.Go(func() error { reports.run(runsDone); return nil })
+	c.Log.Info("capturing", "interfaces", plan.interfaces, "port", c.Port, "target", c.Target, "shards", c.Shards, "send", c.Send)
+
+	finished := make(chan error, 1)
+	go func() { finished <- runs.Wait() }()
+	var runErr error
+	select {
+	case <-capturing.Done():
+		c.Log.Info("capture stopped; the target may catch up", "drain", c.Drain)
+		for _, s := range shards {
+			s.inbox.put(stopNow{})
+		}
+		runErr = <-finished
+	case runErr = <-finished:
+	}
+	close(runsDone)
+	unlink()
+	_ = links.Wait() // its goroutines return no error
+
+	var sum ledger.Counts
+	for _, s := range shards {
+		s.count(&sum)
+	}
+	summary := ledger.NewSummary(c.Version, started, time.Now(), ctx.Err() != nil, &sum)
+	return summary, errors.Join(runErr, sum.Balance())
+}
+
+// openShards opens every shard's rings and sender; what was opened is closed
+// again when one fails.
+func openShards(c Config, p plan) (shards []*shard, err error) {
+	defer func() {
+		if err != nil {
+			for _, s := range shards {
+				s.close()
+			}
+			shards = nil
+		}
+	}()
+	var owner [16]byte
+	rand.Read(owner[:]) // never fails (crypto/rand)
+	for i := range c.Shards {
+		s := &shard{
+			index: i, port: c.Port, servers: addrSet(p.servers), target: wire.EndpointFrom(c.Target),
+			budget: int(c.MaxMemory) / c.Shards, log: c.Log, drain: c.Drain,
+			clock:   newClock(),
+			flows:   make(map[wire.Flow]*entry),
+			ids:     make(map[uint32]*entry),
+			sources: make(map[wire.Endpoint]*entry),
+			entries: make(map[*entry]struct{}),
+			said:    make(map[string]struct{}),
+		}
+		s.env.Config = session.Config{Credentials: c.Credentials.Lookup, StreamAbove: c.StreamAbove}
+		if s.inbox, err = newInbox(); err != nil {
+			return shards, err
+		}
+		shards = append(shards, s)
+		s.link = &link{addrs: c.Intercepts, config: controlConfig(c, owner, i), inbox: &s.inbox, log: c.Log}
+		if s.sender, err = rawsend.Open(rawsend.Config{Target: c.Target.Addr(), Mode: c.Send}); err != nil {
+			return shards, err
+		}
+		s.mss = maxSegment(s.sender.MTU(), s.target.Addr)
+	}
+	for n, name := range p.interfaces {
+		for _, s := range shards {
+			rc := capture.Config{Interface: name, Filter: p.filter, Promiscuous: p.mirror}
+			if c.Shards > 1 {
+				rc.FanoutID = p.fanout + uint16(n) // one group per interface
+			}
+			r, err := capture.Open(rc)
+			if err != nil {
+				return shards, err
+			}
+			s.rings = append(s.rings, r)
+		}
+	}
+	return shards, nil
+}
+
+// close gives back what the kernel holds for the shard, after its run.
+func (s *shard) close() {
+	for _, r := range s.rings {
+		_ = r.Close() // nothing was written to it
+	}
+	if s.sender != nil {
+		_ = s.sender.Close()
+	}
+	s.inbox.close()
+}

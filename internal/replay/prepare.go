@@ -1,0 +1,58 @@
+package replay
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+
+	"golang.org/x/net/bpf"
+
+	"mrtecopy/internal/capture"
+)
+
+// A plan is what Run found out about this host before it opened anything.
+type plan struct {
+	interfaces []string
+	servers    []netip.Addr
+	mirror     bool // the servers are elsewhere: the frames come from a mirror port
+	filter     []bpf.RawInstruction
+	fanout     uint16 // id of the first interface's fanout group
+}
+
+// prepare checks c against this host.
+func prepare(c *Config) (plan, error) {
+	local, err := capture.LocalAddrs()
+	if err != nil {
+		return plan{}, err
+	}
+	p := plan{servers: c.ServerIPs, interfaces: c.Interfaces, fanout: uint16(os.Getpid())<<4 | 1}
+	target := c.Target.Addr().Unmap()
+	if slices.Contains(local, target) || target.IsLoopback() || target.IsUnspecified() {
+		return p, fmt.Errorf("the target %s is an address of this host: mrtecopy runs on the production host and replays to another one; set --target to the candidate server", target)
+	}
+	if len(p.servers) == 0 {
+		p.servers = local
+	}
+	for _, a := range p.servers {
+		if a.Unmap() == target {
+			return p, fmt.Errorf("the target %s is the production server: its own traffic would be replayed into it; set --target to the candidate server", target)
+		}
+		if !slices.Contains(local, a.Unmap()) {
+			p.mirror = true
+		}
+	}
+	if p.mirror && len(p.interfaces) == 0 {
+		return p, fmt.Errorf("--server-ip names an address that is not this host's: say with --interface where its traffic is mirrored to")
+	}
+	if len(p.interfaces) == 0 {
+		if p.interfaces, err = capture.UpInterfaces(); err != nil {
+			return p, err
+		}
+		if len(p.interfaces) == 0 {
+			return p, fmt.Errorf("no interface is up: name one with --interface")
+		}
+	}
+	p.filter, err = capture.ServerFilter(p.servers, c.Port)
+	return p, err
+}

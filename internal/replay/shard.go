@@ -1,0 +1,410 @@
+package replay
+
+import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"mrtecopy/internal/capture"
+	"mrtecopy/internal/flow"
+	"mrtecopy/internal/ledger"
+	"mrtecopy/internal/rawsend"
+	"mrtecopy/internal/session"
+	"mrtecopy/internal/wire"
+)
+
+// A shard replays the connections whose frames hash to it. Its run goroutine
+// alone touches its rings, sessions, timers and counters, so nothing has a lock
+// but the inbox.
+type shard struct {
+	index   int
+	port    uint16
+	servers map[wire.Addr]struct{}
+	target  wire.Endpoint
+	budget  int // octets of memory
+	log     *slog.Logger
+
+	rings  []*capture.Ring
+	sender *rawsend.Sender
+	link   *link
+	inbox  inbox
+
+	env     session.Env
+	clock   clock
+	wheel   wheel
+	flows   map[wire.Flow]*entry     // by captured 4-tuple, the newest connection of each
+	ids     map[uint32]*entry        // by id on the control channel
+	sources map[wire.Endpoint]*entry // by forged client address: in use toward the target
+	entries map[*entry]struct{}
+	lastID  uint32
+	opening []*entry // sessions that wait for an intercept
+	dirty   []*entry // touched in this turn
+
+	interceptAddrs map[wire.Addr]struct{} // the blackhole host's own addresses
+	up             bool                   // an intercept is connected
+	mss            int
+	checkAt        time.Duration // when the path's MTU is looked at next
+
+	control []byte // messages of this turn
+	news    []any
+	frames  []capture.Frame
+	events  []flow.Event
+	due     []*entry
+	seg     wire.Segment
+	polls   []unix.PollFd
+	said    map[string]struct{} // refusals logged
+	shedAt  time.Duration
+
+	stage  stage
+	stopAt time.Duration // when the stage ends
+	drain  time.Duration
+}
+
+// A stage is where the shard stands in its life.
+type stage uint8
+
+const (
+	running    stage = iota
+	lastFrames       // a stop was asked for: what the kernel holds is read
+	draining         // nothing is captured any more; the target catches up
+	closing          // every connection is being closed
+	stopped
+)
+
+const (
+	// ringRest is how long after a stop the rings are read: a block is handed over
+	// after its retire time at the latest.
+	ringRest = 25 * time.Millisecond
+	// closeRest is how long the connections may take to close at the end.
+	closeRest = 1500 * time.Millisecond
+	mtuEvery  = time.Second
+	maxSaid   = 1000
+)
+
+// run turns until the stages are passed.
+func (s *shard) run() error {
+	for s.stage != stopped {
+		if err := s.wait(); err != nil {
+			return err
+		}
+		s.env.Now = s.clock.now()
+		if s.stage <= lastFrames {
+			s.readRings()
+		}
+		s.readInbox()
+		s.expire()
+		s.settle()
+		s.openQueued()
+		s.nextStage()
+		s.settle()
+		s.flush()
+	}
+	return nil
+}
+
+// wait blocks until a ring, the inbox or a timer has something.
+func (s *shard) wait() error {
+	d := time.Second
+	if next, ok := s.wheel.next(s.clock.now()); ok {
+		d = min(d, next)
+	}
+	if s.stage != running {
+		d = min(d, 5*time.Millisecond)
+	}
+	s.polls = s.polls[:0]
+	s.polls = append(s.polls, unix.PollFd{Fd: int32(s.inbox.fd), Events: unix.POLLIN})
+	if s.stage <= lastFrames {
+		for _, r := range s.rings {
+			s.polls = append(s.polls, unix.PollFd{Fd: int32(r.FD()), Events: unix.POLLIN})
+		}
+	}
+	ts := unix.NsecToTimespec(int64(d))
+	if _, err := unix.Ppoll(s.polls, &ts, nil); err != nil && err != unix.EINTR {
+		return fmt.Errorf("shard %d: wait for frames: %w", s.index, err)
+	}
+	return nil
+}
+
+// readRings takes every frame that is ready.
+func (s *shard) readRings() {
+	for _, r := range s.rings {
+		// A ring that fills as fast as it is read must not starve the rest.
+		for range 16 {
+			s.frames = r.Frames(s.frames[:0])
+			if len(s.frames) == 0 {
+				break
+			}
+			for i := range s.frames {
+				s.frame(&s.frames[i])
+			}
+			clear(s.frames)
+			r.Release()
+		}
+	}
+}
+
+// frame routes one captured frame.
+func (s *shard) frame(f *capture.Frame) {
+	c := &s.env.Counts.Capture
+	c.Frames++
+	c.Bytes += uint64(f.Size)
+	seg := &s.seg
+	if !wire.Parse(f.IP, f.Size, seg) {
+		c.Foreign++
+		return
+	}
+	s.env.At = s.clock.stamp(f.Stamp)
+	switch {
+	case seg.Dst.Port == s.port && s.isServer(seg.Dst.Addr):
+		s.clientSegment(seg)
+	case seg.Src.Port == s.port && s.isServer(seg.Src.Addr):
+		s.serverSegment(seg)
+	}
+}
+
+func (s *shard) isServer(a wire.Addr) bool {
+	_, ok := s.servers[a]
+	return ok
+}
+
+// clientSegment takes a segment from a client to production.
+func (s *shard) clientSegment(seg *wire.Segment) {
+	e := s.flows[seg.Flow]
+	if e != nil && e.stream.Begins(seg) {
+		s.detach(e)
+		e = nil
+	}
+	if e == nil {
+		opens := seg.Flags&(wire.SYN|wire.ACK) == wire.SYN
+		if !opens && len(seg.Payload) == 0 {
+			return // the end of a connection that was not replayed
+		}
+		if e = s.newEntry(seg.Flow, opens); e == nil {
+			return
+		}
+	}
+	e.seenAt = s.env.Now
+	s.events = e.stream.Segment(s.env.Now, &s.env.Pool, seg, s.events[:0])
+	s.flowEvents(e)
+}
+
+// flowEvents hands what a flow brought to its session.
+func (s *shard) flowEvents(e *entry) {
+	for i := range s.events {
+		switch ev := &s.events[i]; ev.Type {
+		case flow.Data:
+			e.sess.Data(&s.env, ev.Payload, ev.Ack, ev.End)
+		case flow.Gap:
+			e.sess.Gap(&s.env, ev.Missing, ev.End)
+		case flow.FIN:
+			e.sess.ClientClosed(&s.env)
+		case flow.RST:
+			e.sess.ClientReset(&s.env)
+		}
+		s.take(e)
+	}
+	clear(s.events)
+	s.touch(e)
+	s.shed()
+}
+
+// serverSegment takes the beginning of production's answer to a PREPARE, which
+// is all that the kernel's filter passes of that direction.
+func (s *shard) serverSegment(seg *wire.Segment) {
+	e := s.flows[seg.Flow.Reverse()]
+	if e == nil {
+		return
+	}
+	if id, ok := prepareOK(seg.Payload); ok {
+		e.sess.ProductionPrepared(&s.env, seg, id)
+		s.take(e)
+		s.touch(e)
+	}
+}
+
+// newEntry begins a session, unless the memory limit forbids it.
+func (s *shard) newEntry(key wire.Flow, opens bool) *entry {
+	e := &entry{key: key}
+	e.sess.Captured(&s.env, opens)
+	if s.memory()+entryCost > s.budget {
+		e.sess.Skip(&s.env, ledger.Memory)
+		s.sayShed("a new session", entryCost)
+		return nil
+	}
+	s.flows[key] = e
+	s.entries[e] = struct{}{}
+	return e
+}
+
+// detach separates e from its 4-tuple, which the client uses for a new
+// connection; the replay of the old one goes on to its end.
+func (s *shard) detach(e *entry) {
+	e.detached = true
+	e.stream.Release(&s.env.Pool)
+	delete(s.flows, e.key)
+	e.sess.ClientGone(&s.env)
+	s.take(e)
+	s.touch(e)
+}
+
+// touch marks e for this turn's settle.
+func (s *shard) touch(e *entry) {
+	if !e.dirty {
+		e.dirty = true
+		s.dirty = append(s.dirty, e)
+	}
+}
+
+// expire handles the timers that are due.
+func (s *shard) expire() {
+	s.due = s.wheel.expire(s.env.Now, s.due[:0])
+	for _, e := range s.due {
+		s.env.At = s.env.Now
+		if d := e.stream.Deadline(); d != 0 && d <= s.env.Now {
+			s.events = e.stream.Expire(s.env.Now, &s.env.Pool, s.events[:0])
+			s.flowEvents(e)
+		}
+		s.idle(e)
+		s.touch(e)
+	}
+	clear(s.due)
+	if s.checkAt <= s.env.Now {
+		s.checkAt = s.env.Now + mtuEvery
+		s.checkMTU()
+	}
+}
+
+// idle ends sessions whose client cannot be there any more.
+func (s *shard) idle(e *entry) {
+	if d := s.idleDeadline(e); d != 0 && d <= s.env.Now {
+		e.sess.ClientGone(&s.env)
+		s.take(e)
+	}
+}
+
+// idleDeadline returns when a connection without a frame is given up; 0: never,
+// for it is replayed and the target keeps it as well.
+func (s *shard) idleDeadline(e *entry) time.Duration {
+	switch {
+	case e.detached:
+		return 0
+	case e.sess.Phase() == session.Reading:
+		return e.seenAt + loginPatience
+	case e.sess.Phase() == session.Over:
+		return e.seenAt + idleLimit
+	}
+	return 0
+}
+
+// settle lets every touched session send, sets its timer, and forgets it when it
+// has ended.
+func (s *shard) settle() {
+	for i := 0; i < len(s.dirty); i++ {
+		e := s.dirty[i]
+		e.dirty = false
+		e.sess.Poll(&s.env)
+		s.take(e)
+		if e.sess.Phase() == session.Over {
+			s.unregister(e)
+			if e.sess.Finished() || e.detached {
+				s.remove(e)
+				continue
+			}
+		}
+		if e.sess.Phase() == session.Queued && e.reg == unregistered && e.queuedAt == 0 {
+			e.queuedAt = s.env.Now
+			s.opening = append(s.opening, e)
+		}
+		s.wheel.set(e, earliest(e.sess.Deadline(), e.stream.Deadline(), s.idleDeadline(e)))
+	}
+	clear(s.dirty)
+	s.dirty = s.dirty[:0]
+}
+
+// earliest returns the first of the deadlines that are set.
+func earliest(ds ...time.Duration) (first time.Duration) {
+	for _, d := range ds {
+		if d != 0 && (first == 0 || d < first) {
+			first = d
+		}
+	}
+	return first
+}
+
+// remove forgets an entry.
+func (s *shard) remove(e *entry) {
+	s.wheel.clear(e)
+	e.stream.Release(&s.env.Pool)
+	if !e.detached {
+		delete(s.flows, e.key)
+	}
+	delete(s.entries, e)
+}
+
+// checkMTU follows the path's MTU.
+func (s *shard) checkMTU() {
+	s.sender.Refresh()
+	mss := maxSegment(s.sender.MTU(), s.target.Addr)
+	if mss >= s.mss {
+		s.mss = mss
+		return
+	}
+	s.mss = mss
+	for e := range s.entries {
+		e.sess.Conn.SetMSS(mss)
+	}
+}
+
+// maxSegment returns the largest TCP payload in a packet of mtu octets (RFC
+// 6691).
+func maxSegment(mtu int, target wire.Addr) int {
+	if target.Is4() {
+		return mtu - 40
+	}
+	return mtu - 60
+}
+
+// memory returns the octets the shard's sessions hold.
+func (s *shard) memory() int { return s.env.Pool.InUse() + len(s.entries)*entryCost }
+
+// shed ends the sessions that hold most until the memory is within its limit.
+func (s *shard) shed() {
+	for s.memory() > s.budget {
+		var most *entry
+		size := 0
+		for e := range s.entries {
+			if n := e.sess.Storage(); n > size && e.sess.Undecided() {
+				most, size = e, n
+			}
+		}
+		if most == nil {
+			return
+		}
+		s.sayShed(most.key.Src.String(), size)
+		most.sess.Lose(&s.env, ledger.Memory)
+		s.take(most)
+		s.touch(most)
+	}
+}
+
+// sayShed logs a shed session, every ten seconds at the most.
+func (s *shard) sayShed(who string, size int) {
+	if s.shedAt != 0 && s.env.Now-s.shedAt < 10*time.Second {
+		return
+	}
+	s.shedAt = s.env.Now
+	s.log.Warn("memory limit reached: sessions are shed; raise --max-memory, or the target is slower than production",
+		"session", who, "octets", size, "limit", s.budget, "shard", s.index)
+}
+
+// addrSet makes a set for look-ups by wire address.
+func addrSet(addrs []netip.Addr) map[wire.Addr]struct{} {
+	m := make(map[wire.Addr]struct{}, len(addrs))
+	for _, a := range addrs {
+		m[wire.AddrFrom(a)] = struct{}{}
+	}
+	return m
+}

@@ -1,0 +1,86 @@
+package replay
+
+import (
+	"mrtecopy/internal/ledger"
+	"mrtecopy/internal/session"
+)
+
+// stopNow asks a shard to stop capturing, let the target catch up, and close
+// every connection.
+type stopNow struct{}
+
+// nextStage moves on when the stage at hand has reached its end.
+func (s *shard) nextStage() {
+	now := s.env.Now
+	switch s.stage {
+	case lastFrames:
+		if now >= s.stopAt {
+			s.stage, s.stopAt = draining, now+s.drain
+		}
+	case draining:
+		if now < s.stopAt && s.busy() {
+			return
+		}
+		s.stage, s.stopAt = closing, now+closeRest
+		for e := range s.entries {
+			e.sess.Stop(&s.env)
+			s.take(e)
+			e.sess.Poll(&s.env)
+			s.take(e)
+			s.touch(e)
+		}
+	case closing:
+		if now < s.stopAt && s.closingStill() {
+			return
+		}
+		for e := range s.entries {
+			e.sess.Break(&s.env)
+			s.take(e)
+			s.unregister(e)
+		}
+		s.stage = stopped
+	}
+}
+
+// busy reports whether any session waits for the target.
+func (s *shard) busy() bool {
+	for e := range s.entries {
+		if e.sess.Busy() {
+			return true
+		}
+	}
+	return false
+}
+
+// closingStill reports whether a connection is still being closed.
+func (s *shard) closingStill() bool {
+	for e := range s.entries {
+		if e.sess.Phase() == session.Closing && !e.sess.Closed() {
+			return true
+		}
+	}
+	return false
+}
+
+// count adds the shard's account to sum, with the gauges of this moment.
+func (s *shard) count(sum *ledger.Counts) {
+	c := s.env.Counts.Clone()
+	for e := range s.entries {
+		c.Commands.Pending += e.sess.Pending()
+		if e.sess.Undecided() {
+			c.Sessions.Open++
+		}
+	}
+	for _, r := range s.rings {
+		// A ring that cannot say is closed, and its drops were counted before.
+		if st, err := r.Stats(); err == nil {
+			c.Capture.KernelDrops += st.Dropped
+			c.Capture.Cut += st.Cut
+			c.Capture.Foreign += st.Foreign
+		}
+	}
+	for _, e := range s.sender.Stats().Errors {
+		c.AddSendError(e.Name(), e.Packets)
+	}
+	sum.Add(c)
+}
