@@ -52,8 +52,8 @@ func (t *statements) productionAnswered(id uint32, at, ack seq.Num) {
 	for i := range t.all {
 		s := &t.all[i]
 		if s.flags&known != 0 {
-			if s.production == id && s.ack == at {
-				return // a repeated segment
+			if s.production == id {
+				return // a repeated segment: ids are not used twice on a connection
 			}
 			continue
 		}

@@ -1,0 +1,85 @@
+# Everything works in a fresh Debian root shell with only make and git installed:
+# tools/setup installs what is missing.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+GO          := tools/go
+
+PROGRAMS  := mrtecopy intercept
+# The tests that need a lab are not unit tests.
+UNIT       = $$($(GO) list ./... | grep -v '/e2e')
+# The packages without input and output; they are tested without root.
+CORE      := seq wire buffer mysql flow tcpstate session
+COVERAGE  := 85
+FUZZTIME  := 10s
+E2E       := ./e2e/...
+
+.PHONY: help build demo lab-up lab-down test unit core e2e race check fuzz bench clean
+
+help: ## this list
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r t h; do printf 'make %-9s %s\n' "$$t" "$$h"; done
+
+build: ## bin/mrtecopy and bin/intercept, static
+	@tools/setup build
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ $(PROGRAMS:%=./cmd/%)
+
+demo: ## a lab, a sysbench load of 20 s, and what arrived of it
+	@tools/setup lab
+	@CGO_ENABLED=0 $(GO) build -o bin/ ./cmd/lab
+	@bin/lab demo
+
+lab-up: ## raise a lab to try things in
+	@tools/setup lab
+	@CGO_ENABLED=0 $(GO) build -o bin/ ./cmd/lab
+	@bin/lab up
+
+lab-down: ## take it down
+	@CGO_ENABLED=0 $(GO) build -o bin/ ./cmd/lab
+	@bin/lab down
+
+test: unit core e2e ## all tests, the end-to-end ones included; none may be skipped
+	@echo "ALL TESTS PASSED: unit tests with the race detector, coverage of the core, end-to-end tests."
+
+unit: ## the unit tests with the race detector
+	@tools/setup test
+	@NETNS=require $(GO) test -race -json $(UNIT) | $(GO) run ./tools/verdict "unit tests"
+
+# As another user, who can have no namespaces: the pure core needs no root. The
+# tests are compiled first, since that user has no cache to build in.
+core: ## the pure core's line coverage, without root
+	@tools/setup build
+	@tools/coverage $(COVERAGE) $(CORE)
+
+e2e: ## the end-to-end tests
+	@tools/setup test
+	@LAB=require $(GO) test -json -count=1 -timeout 20m $(E2E) $(if $(RUN),-run '$(RUN)') | $(GO) run ./tools/verdict -v "end-to-end tests"
+
+race: ## the end-to-end tests with programs built with the race detector
+	@tools/setup test
+	@mkdir -p .lab/race
+	@$(GO) build -race -o .lab/race/ $(PROGRAMS:%=./cmd/%) ./e2e/loadclient
+	@MRTECOPY_BIN=$(CURDIR)/.lab/race LAB=require $(GO) test -json -count=1 -timeout 40m $(E2E) $(if $(RUN),-run '$(RUN)') | $(GO) run ./tools/verdict -v "end-to-end tests, race detector"
+
+check: ## gofmt, vet, staticcheck
+	@tools/setup build
+	@unformatted=$$("$$($(GO) env GOROOT)/bin/gofmt" -l $$(git ls-files -co --exclude-standard '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "not formatted:"; echo "$$unformatted"; exit 1; fi
+	@for script in $$(git ls-files -co --exclude-standard tools .ci internal/lab | xargs grep -lE '^#!.*(bash|sh)$$'); do bash -n $$script; done
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+fuzz: ## every fuzz test for FUZZTIME=10s
+	@tools/setup build
+	@for package in $(UNIT); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "== $$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+bench: ## the benchmarks
+	@tools/setup build
+	$(GO) test -run '^$$' -bench . -benchmem $(UNIT)
+
+clean: ## what was built; a lab's servers in .lab stay
+	rm -rf bin .lab/race .lab/coverage

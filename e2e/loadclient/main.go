@@ -1,0 +1,148 @@
+// Command loadclient is the client of the end-to-end tests: it loads one server
+// with one kind of session and prints, as a line of JSON, what it did.
+//
+//	loadclient [flags] KIND
+//
+// Kinds are the files of this folder: select, short, loop (simple.go), result,
+// insert, infile (big.go), idle, trickle (long.go), mixed, write (mixed.go).
+package main
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+// A client is one run: what to load, how much, and what was done.
+type client struct {
+	addr, user, password, schema string
+	n, each, threads             int
+	size                         int
+	pause, duration              time.Duration
+	prepared, lax                bool
+
+	commands, connections, errors atomic.Int64
+}
+
+// kinds are the loads by name.
+var kinds = map[string]func(*client, context.Context) error{
+	"select": (*client).selects, "short": (*client).short, "loop": (*client).loop,
+	"result": (*client).result, "insert": (*client).insert, "infile": (*client).infile,
+	"idle": (*client).idle, "trickle": (*client).trickle,
+	"mixed": (*client).mixed, "write": (*client).write,
+}
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+func run(args []string, stdout, stderr io.Writer) int {
+	c := &client{}
+	f := flag.NewFlagSet("loadclient", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.StringVar(&c.addr, "addr", "", "HOST:PORT of the server")
+	f.StringVar(&c.user, "user", "app", "account")
+	f.StringVar(&c.password, "password", "app-secret", "its password")
+	f.StringVar(&c.schema, "schema", "app", "schema")
+	f.IntVar(&c.n, "n", 1, "how many: commands, connections or rows, as the kind has it")
+	f.IntVar(&c.each, "each", 1, "commands on each connection")
+	f.IntVar(&c.threads, "threads", 1, "how many at once")
+	f.IntVar(&c.size, "size", 1000, "bytes of a value")
+	f.DurationVar(&c.pause, "pause", 0, "pause between commands, or how long to idle")
+	f.DurationVar(&c.duration, "for", 0, "end after this long instead of after -n")
+	f.BoolVar(&c.prepared, "prepared", false, "prepared statements")
+	f.BoolVar(&c.lax, "lax", false, "count errors and go on")
+	if f.Parse(args) != nil || f.NArg() != 1 || kinds[f.Arg(0)] == nil {
+		fmt.Fprintln(stderr, "usage: loadclient [flags] KIND")
+		return 2
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if c.duration > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.duration)
+		defer cancel()
+	}
+	started := time.Now()
+	err := kinds[f.Arg(0)](c, ctx)
+	json.NewEncoder(stdout).Encode(map[string]any{
+		"commands": c.commands.Load(), "connections": c.connections.Load(), "errors": c.errors.Load(),
+		"seconds": time.Since(started).Seconds(),
+	})
+	if err != nil {
+		fmt.Fprintln(stderr, "loadclient:", err)
+		return 1
+	}
+	return 0
+}
+
+// A session is one connection to the server, with a count of its commands.
+type session struct {
+	*sql.Conn
+	c  *client
+	db *sql.DB
+}
+
+// open logs in. The driver is kept from sending anything of its own: no ping,
+// no second connection, text statements with the arguments written into them.
+func (c *client) open(ctx context.Context) (*session, error) {
+	cfg := mysql.NewConfig()
+	cfg.Net, cfg.Addr = "tcp", c.addr
+	cfg.User, cfg.Passwd, cfg.DBName = c.user, c.password, c.schema
+	cfg.InterpolateParams = !c.prepared
+	cfg.MultiStatements = true
+	cfg.MaxAllowedPacket = 64 << 20
+	cfg.AllowAllFiles = true
+	cfg.Collation = "utf8mb4_general_ci"
+	cfg.Timeout = 10 * time.Second
+	cfg.CheckConnLiveness = false
+	cfg.Logger = &mysql.NopLogger{}
+	connector, err := mysql.NewConnector(cfg)
+	if err != nil {
+		return nil, err
+	}
+	db := sql.OpenDB(connector)
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		db.Close()
+		return nil, err
+	}
+	c.connections.Add(1)
+	return &session{Conn: conn, c: c, db: db}, nil
+}
+
+// Close ends the session in order: COM_QUIT, then FIN.
+func (s *session) Close() error {
+	s.Conn.Close()
+	return s.db.Close()
+}
+
+// do runs one statement and reads its whole result.
+func (s *session) do(ctx context.Context, query string, args ...any) error {
+	rows, err := s.QueryContext(ctx, query, args...)
+	if err == nil {
+		for more := true; more; more = rows.NextResultSet() {
+			for rows.Next() {
+			}
+		}
+		err = rows.Err()
+		rows.Close()
+	}
+	s.c.commands.Add(1)
+	if err != nil {
+		s.c.errors.Add(1)
+		return fmt.Errorf("%.80s: %w", query, err)
+	}
+	return nil
+}
+
+// expired reports whether the run's time is over, which is no error.
+func expired(ctx context.Context) bool { return ctx.Err() != nil }

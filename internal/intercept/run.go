@@ -1,0 +1,124 @@
+package intercept
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"mrtecopy/internal/control"
+	"mrtecopy/internal/wire"
+)
+
+// Run watches the target's replies until ctx is done. The Summary is valid if
+// the error is nil.
+func Run(ctx context.Context, c Config) (Summary, error) {
+	if err := c.complete(); err != nil {
+		return Summary{}, err
+	}
+	interfaces, err := c.check()
+	if err != nil {
+		return Summary{}, err
+	}
+	e := newEngine(c)
+	defer e.close()
+	if err := e.inbox.open(); err != nil {
+		return Summary{}, err
+	}
+	if err := e.openTaps(interfaces); err != nil {
+		return Summary{}, err
+	}
+	e.lookAtAddrs()
+	server, err := control.Listen(c.Listen, control.ServerConfig{
+		Key:     c.Key,
+		Admit:   e.welcome,
+		Handle:  e.handle,
+		Refused: e.refused,
+	})
+	if err != nil {
+		return Summary{}, err
+	}
+	c.Log.Info("listening", "control", server.Addr(), "target", e.target, "interfaces", interfaces, "encrypted", c.Key != nil)
+
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return server.Serve(ctx) })
+	err = e.run(ctx)
+	cancel()
+	err = errors.Join(err, g.Wait())
+	e.hangUp()
+	return e.summary(time.Now()), err
+}
+
+func newEngine(c Config) *engine {
+	e := &engine{
+		config:   c,
+		target:   wire.EndpointFrom(netip.AddrPortFrom(c.Target, c.Port)),
+		start:    time.Now(),
+		sessions: make(map[wire.Endpoint]*session),
+		owners:   make(map[ownerKey]*owner),
+		conns:    make(map[*control.Conn]*owner),
+		work:     work{limit: c.MaxHeld},
+		limited:  make(map[string]*limit),
+	}
+	e.inbox.fd = -1
+	e.due.ownersEvery = min(c.OwnerAway/10, time.Second)
+	if c.StatusEvery > 0 {
+		e.due.status = e.now() + c.StatusEvery
+	}
+	return e
+}
+
+// welcome answers a mrtecopy that has the key.
+func (e *engine) welcome(h control.Hello) (control.Welcome, error) {
+	if h.Target != e.target {
+		return control.Welcome{}, fmt.Errorf("this intercept watches the replies of %v, not of %v; start one with --target %v --port %d",
+			e.target, h.Target, h.Target.Addr, h.Target.Port)
+	}
+	return control.Welcome{Addrs: *e.addrs.Load()}, nil
+}
+
+// handle and deliverBatch are called by the goroutines of control connections.
+func (e *engine) handle(c *control.Conn) {
+	e.inbox.put(event{conn: c, opened: true})
+	c.Start(e.deliverBatch)
+}
+
+func (e *engine) deliverBatch(c *control.Conn, batch []byte) {
+	e.inbox.put(event{conn: c, batch: batch})
+}
+
+// refused logs who was not let in; control calls it once a second at most.
+func (e *engine) refused(from netip.AddrPort, err error, unreported int) {
+	e.config.Log.Warn("control connection refused", "from", from, "err", err, "more", unreported)
+}
+
+// hangUp ends the control connections, all at once, and waits for their
+// goroutines. No new one can come any more.
+func (e *engine) hangUp() {
+	for _, v := range e.inbox.take() {
+		if v.opened {
+			e.conns[v.conn] = nil
+		}
+	}
+	for c := range e.conns {
+		e.ending.Go(c.Close)
+	}
+	e.ending.Wait()
+}
+
+func (e *engine) close() {
+	for i := range e.taps {
+		_ = e.taps[i].ring.Close()
+	}
+	if e.resets.sender != nil {
+		_ = e.resets.sender.Close()
+	}
+	if e.inbox.fd >= 0 {
+		_ = e.inbox.close()
+	}
+}
