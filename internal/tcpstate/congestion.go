@@ -17,7 +17,6 @@ func (c *Conn) acknowledged(n int) {
 	mss := uint32(c.snd.mss)
 	if c.recovery {
 		if c.snd.una.Before(c.snd.recover) { // a partial acknowledgment (RFC 6582, section 3.2, step 3)
-			c.snd.nxt = c.snd.una
 			c.cong.wnd = max(c.cong.wnd-min(uint32(n), c.cong.wnd)+mss, mss)
 			c.resend()
 			return
@@ -41,8 +40,8 @@ func (c *Conn) acknowledged(n int) {
 // dupAcks counts n duplicate acknowledgments; the third starts fast retransmit
 // and fast recovery (RFC 6582, section 3.2).
 func (c *Conn) dupAcks(now time.Duration, n int) {
-	if n == 0 || c.snd.una == c.snd.max {
-		return
+	if n == 0 || c.snd.una == c.snd.max || c.snd.wnd == 0 {
+		return // nothing is out, or these are the answers to probes
 	}
 	mss := uint32(c.snd.mss)
 	if c.recovery {
@@ -65,11 +64,8 @@ func (c *Conn) dupAcks(now time.Duration, n int) {
 // it.
 func (c *Conn) resend() {
 	c.timing = false
-	c.snd.dupAcks = resendMark
+	c.resendFirst = true
 }
-
-// resendMark in snd.dupAcks asks Poll for one retransmission.
-const resendMark = 255
 
 // timeoutCongestion is RFC 5681, section 3.1, equation 4, and RFC 6582, section
 // 3.2, step 4.
@@ -79,7 +75,7 @@ func (c *Conn) timeoutCongestion() {
 	}
 	c.cong.wnd = uint32(c.snd.mss)
 	c.cong.acked = 0
-	c.recovery = false
+	c.recovery, c.resendFirst = false, false
 	c.snd.dupAcks = 0
 	c.snd.recover = c.snd.max
 }

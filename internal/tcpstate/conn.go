@@ -75,16 +75,17 @@ type Conn struct {
 	state State
 	fate  Fate
 
-	ackNow   bool  // an ACK is due at once
-	finWrite bool  // Close was called: a FIN follows the data
-	scaled   bool  // both ends offered window scaling
-	sackOK   bool  // both ends offered SACK
-	rstNow   bool  // a RST with rstSeq is due: the answer to a half-open connection
-	paused   bool  // nothing may be sent: nobody would see the replies
-	probing  bool  // the window is closed: the timer sends probes
-	recovery bool  // in fast recovery (RFC 6582)
-	timing   bool  // the segment that ends at rtt.seq is being timed
-	nheld    uint8 // used entries of held
+	ackNow      bool  // an ACK is due at once
+	finWrite    bool  // Close was called: a FIN follows the data
+	scaled      bool  // both ends offered window scaling
+	sackOK      bool  // both ends offered SACK
+	rstNow      bool  // a RST with rstSeq is due: the answer to a half-open connection
+	paused      bool  // nothing may be sent: nobody would see the replies
+	probing     bool  // the window is closed: the timer sends probes
+	recovery    bool  // in fast recovery (RFC 6582)
+	resendFirst bool  // the first segment in flight is to be repeated at once
+	timing      bool  // the segment that ends at rtt.seq is being timed
+	nheld       uint8 // used entries of held
 
 	iss    seq.Num
 	rstSeq seq.Num

@@ -409,6 +409,57 @@ func TestFastRetransmit(t *testing.T) {
 	}
 }
 
+// A closed window is probed one octet at a time; the answers to the probes are
+// no sign of a loss, and nothing goes out that is not accounted for.
+func TestClosedWindow(t *testing.T) {
+	var pool buffer.Pool
+	c, p, now := opened(t, &pool)
+	p.wnd = 0
+	p.ack()
+	r, _ := p.report()
+	c.Receive(now, &pool, &r)
+	data := make([]byte, 50_000)
+	for i := range data {
+		data[i] = byte(i * 3)
+	}
+	c.Write(&pool, data)
+	probes := 0
+	for range 20 {
+		for _, s := range c.Poll(now, &pool, nil) {
+			if len(s.Payload) > 1 || s.Seq != c.SndUna() {
+				t.Fatalf("sent %d octets at %v into a closed window at %v", len(s.Payload), s.Seq, c.SndUna())
+			}
+			probes++
+		}
+		c.Receive(now, &pool, &wire.Report{Flags: wire.ACK, Ack: p.nxt, RcvNxt: p.sndNxt, DupAcks: 1})
+		now = max(now, c.Deadline())
+	}
+	if probes < 10 {
+		t.Errorf("%d probes", probes)
+	}
+	p.wnd = 0xffff
+	p.ack()
+	exchange(c, p, &pool, &now, 0, rand.New(rand.NewPCG(1, 1)), 10*time.Second)
+	if !bytes.Equal(p.got, data) || c.Backlog() != 0 {
+		t.Errorf("the peer has %d of %d octets", len(p.got), len(data))
+	}
+}
+
+// Small commands go at once while the target keeps up, and together when it
+// does not.
+func TestCommandsGatherBehindASlowTarget(t *testing.T) {
+	var pool buffer.Pool
+	c, _, now := opened(t, &pool)
+	n := 0
+	for range 1000 {
+		c.Write(&pool, make([]byte, 50))
+		n += len(c.Poll(now, &pool, nil))
+	}
+	if most := 2*1460/50 + 1 + 8; n > most {
+		t.Errorf("1000 unacknowledged commands of 50 octets went out in %d segments, want at most %d", n, most)
+	}
+}
+
 func TestPauseStopsEverything(t *testing.T) {
 	var pool buffer.Pool
 	c, p, now := opened(t, &pool)

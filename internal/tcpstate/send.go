@@ -69,12 +69,13 @@ func (c *Conn) pollData(now time.Duration, out []wire.Segment) []wire.Segment {
 	if c.finAcked() {
 		return out
 	}
-	if c.snd.dupAcks == resendMark && c.recovery {
-		c.snd.dupAcks = 3
-		if s, ok := c.segment(c.snd.una, 1<<30); ok {
+	if c.resendFirst {
+		c.resendFirst = false
+		// Only what was sent before: the window may have no room for more.
+		if s, ok := c.segment(c.snd.una, c.snd.una.To(c.snd.max)); ok {
 			c.Retransmits++
 			out = append(out, s)
-			c.snd.nxt = seq.Max(c.snd.nxt, s.End())
+			c.sent(&s)
 		}
 		// What was sent beyond is in flight still: go on behind it.
 		c.snd.nxt = c.snd.max
@@ -87,7 +88,7 @@ func (c *Conn) pollData(now time.Duration, out []wire.Segment) []wire.Segment {
 					c.Retransmits++
 				}
 				out = append(out, s)
-				c.sent(s.End())
+				c.sent(&s)
 			}
 		}
 		return out
@@ -106,24 +107,25 @@ func (c *Conn) pollData(now time.Duration, out []wire.Segment) []wire.Segment {
 			c.time(now, s.End())
 		}
 		out = append(out, s)
-		c.sent(s.End())
+		c.sent(&s)
 		c.sentAt = now
-		if s.Flags.Has(wire.FIN) {
-			switch c.state {
-			case Established:
-				c.state = FinWait1
-			case CloseWait:
-				c.state = LastAck
-			}
-		}
 	}
 	c.armRetransmit(now)
 	return out
 }
 
-func (c *Conn) sent(end seq.Num) {
-	c.snd.nxt = end
-	c.snd.max = seq.Max(c.snd.max, end)
+// sent notes that s is out.
+func (c *Conn) sent(s *wire.Segment) {
+	c.snd.nxt = s.End()
+	c.snd.max = seq.Max(c.snd.max, c.snd.nxt)
+	if s.Flags.Has(wire.FIN) {
+		switch c.state {
+		case Established:
+			c.state = FinWait1
+		case CloseWait:
+			c.state = LastAck
+		}
+	}
 }
 
 // segment returns the segment that starts at from and has room octets of window
@@ -136,6 +138,13 @@ func (c *Conn) segment(from seq.Num, room int) (wire.Segment, bool) {
 	n := min(left, room, int(c.snd.mss))
 	if n < 0 {
 		n = 0
+	}
+	// Nagle's algorithm (RFC 9293, section 3.7.4), but only once two segments'
+	// worth is in flight: a target that is behind is spared hundreds of small
+	// segments, whose overhead would overrun its socket's buffer, and one that is
+	// not gets each command at once.
+	if n == left && n < int(c.snd.mss) && !fin && from == c.snd.max && c.snd.una.To(from) >= 2*int(c.snd.mss) {
+		return wire.Segment{}, false
 	}
 	// Sender's silly window avoidance (RFC 9293, section 3.8.6.2.1): a part of
 	// what could go waits for a better window, except for probes and where
