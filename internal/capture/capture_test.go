@@ -302,6 +302,36 @@ func TestBothDirectionsMeetInAGroup(t *testing.T) {
 	}
 }
 
+// TestFramesLeftOutDoNotKeepThePollBusy: what is left out is given back.
+func TestFramesLeftOutDoNotKeepThePollBusy(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(kind.name, func(t *testing.T) {
+			n := newTestNet(t)
+			frame := append(make([]byte, 12), 0x12, 0x34) // a protocol of nobody's
+			r := n.open(Config{Immediate: kind.immediate, Filter: must(bpf.Assemble(slices.Concat(
+				[]bpf.Instruction{bpf.LoadExtension{Num: bpf.ExtProto}},
+				when(bpf.JumpEqual, 0x1234, pass),
+				drop,
+			)))})
+			foreign := uint64(0)
+			for deadline := time.Now().Add(10 * time.Second); foreign < 3; {
+				inject(t, n.host, [][]byte{append(frame, make([]byte, 50)...)})
+				fds := []unix.PollFd{{Fd: int32(r.FD()), Events: unix.POLLIN}}
+				must(unix.Poll(fds, 100))
+				if frames := r.Frames(nil); len(frames) != 0 {
+					t.Fatalf("%d frames", len(frames))
+				}
+				if must(unix.Poll(fds, 0)) != 0 {
+					t.Fatal("poll reports what Frames says is not there")
+				}
+				if foreign = must(r.Stats()).Foreign; time.Now().After(deadline) {
+					t.Fatalf("%d foreign frames", foreign)
+				}
+			}
+		})
+	}
+}
+
 // TestWhatTheKernelDropsIsCounted fills a ring that nobody reads.
 func TestWhatTheKernelDropsIsCounted(t *testing.T) {
 	for _, kind := range kinds {

@@ -242,6 +242,26 @@ func TestFilters(t *testing.T) {
 	}
 }
 
+// TestFiltersWithoutLinkHeader shows the samples to a filter on a tun device.
+func TestFiltersWithoutLinkHeader(t *testing.T) {
+	ns := netnstest.New(t)
+	tun := ns.Tun("t0")
+	r := must(Open(Config{Interface: "t0", Immediate: true, Filter: must(ServerFilter(serverAddrs, 3306))}))
+	defer r.Close()
+	for i, s := range samples {
+		s.sample.id = uint16(i + 1)
+		must(tun.Write(s.sample.bytes()))
+	}
+	got := captured(t, r)
+	for i, s := range samples {
+		s.sample.id = uint16(i + 1)
+		g, passed := got[uint16(i+1)]
+		if passed != s.server || passed && string(g.IP) != string(s.sample.bytes()) {
+			t.Errorf("%s: passed %v: %x", s.name, passed, g.IP)
+		}
+	}
+}
+
 // TestFilterByPortAlone: with too many addresses for a filter, or none given, the
 // port decides.
 func TestFilterByPortAlone(t *testing.T) {

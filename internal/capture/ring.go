@@ -45,18 +45,23 @@ type layout struct {
 func (r *Ring) FD() int { return r.fd }
 
 // Frames appends the packets that are ready to dst: those of the next block, or
-// of a number of slots. They are valid until Release, which has to follow even
-// if there were none: a block may hold nothing but frames that are left out. On
-// a loopback interface those are the outgoing ones, since each comes again as an
-// incoming one.
+// of a number of slots. They are valid until Release. On a loopback interface
+// outgoing frames are left out, since each comes again as an incoming one.
 func (r *Ring) Frames(dst []Frame) []Frame {
 	if r.fd < 0 {
 		return dst
 	}
-	if r.layout.immediate {
-		return r.readSlots(dst)
+	for had, leased := len(dst), r.held; ; {
+		if r.layout.immediate {
+			dst = r.readSlots(dst)
+		} else {
+			dst = r.readBlock(dst)
+		}
+		if len(dst) > had || r.held == leased || leased > 0 {
+			return dst
+		}
+		r.Release() // nothing but frames that are left out
 	}
-	return r.readBlock(dst)
 }
 
 // Release gives what Frames returned since the last Release back to the kernel.

@@ -41,9 +41,21 @@ func New(tb testing.TB) *Namespace {
 		tb.Skipf("no network namespace: %v", err)
 	}
 	n := &Namespace{tb: tb, fd: current(tb)}
-	tb.Cleanup(func() { unix.Close(n.fd) })
-	n.IP("link", "set", "lo", "up")
+	n.setUp()
 	return n
+}
+
+func (n *Namespace) setUp() {
+	n.tb.Helper()
+	n.tb.Cleanup(func() { unix.Close(n.fd) })
+	n.IP("link", "set", "lo", "up")
+	// Else an IPv6 address is of no use for the first second or two, while the
+	// kernel looks for duplicates.
+	n.Do(func() {
+		if err := os.WriteFile("/proc/sys/net/ipv6/conf/default/accept_dad", []byte("0"), 0); err != nil {
+			n.tb.Fatal(err)
+		}
+	})
 }
 
 // current opens the calling thread's namespace.
@@ -66,8 +78,7 @@ func (n *Namespace) Another() *Namespace {
 		}
 		other = &Namespace{tb: n.tb, fd: current(n.tb)}
 	})
-	n.tb.Cleanup(func() { unix.Close(other.fd) })
-	other.IP("link", "set", "lo", "up")
+	other.setUp()
 	return other
 }
 
@@ -146,4 +157,31 @@ func (n *Namespace) waitRunning(name string) {
 			n.tb.Fatalf("%s has no carrier", name)
 		}
 	}
+}
+
+// Tun makes a tun device in n, one whose frames are bare IP packets, with the
+// addresses given, up. A read of the file is a packet the device was given to
+// send, a write is one it received. Without /dev/net/tun the test is skipped.
+func (n *Namespace) Tun(name string, addrs ...string) *os.File {
+	n.tb.Helper()
+	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		n.tb.Skipf("no tun device: %v", err)
+	}
+	f := os.NewFile(uintptr(fd), name)
+	n.tb.Cleanup(func() { f.Close() })
+	req, err := unix.NewIfreq(name)
+	if err != nil {
+		n.tb.Fatal(err)
+	}
+	req.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI)
+	n.Do(func() { err = unix.IoctlIfreq(fd, unix.TUNSETIFF, req) })
+	if err != nil {
+		n.tb.Fatalf("make tun device %s: %v", name, err)
+	}
+	for _, a := range addrs {
+		n.IP("addr", "add", a, "dev", name)
+	}
+	n.IP("link", "set", name, "up")
+	return f
 }

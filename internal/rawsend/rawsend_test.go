@@ -5,6 +5,7 @@ package rawsend
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -101,7 +102,8 @@ func (p *tap) read(want int) (packets [][]byte) {
 		if err != nil {
 			p.t.Fatalf("after %d packets of %d: %v", len(packets), want, err)
 		}
-		if from.(*unix.SockaddrLinklayer).Pkttype == unix.PACKET_OUTGOING {
+		ll := from.(*unix.SockaddrLinklayer)
+		if ll.Pkttype == unix.PACKET_OUTGOING || ll.Protocol != htons(unix.ETH_P_IP) && ll.Protocol != htons(unix.ETH_P_IPV6) {
 			continue
 		}
 		if src, _ := netip.AddrFromSlice(b[12:16]); b[0]>>4 == 4 && src != forged4 {
@@ -177,6 +179,12 @@ func TestPacketsArrive(t *testing.T) {
 			if want := map[bool]string{true: "10.1.0.1", false: "fd01::1"}[target.Is4()]; s.Source().String() != want {
 				t.Errorf("source %v, want %s", s.Source(), want)
 			}
+			// While the kernel asks for a neighbour's address it keeps few packets.
+			s.Commit(append(s.Next(), forge(t, target, 0, 100)...))
+			s.Flush()
+			at.read(1)
+			before := s.Stats()
+
 			const packets = 150 // two full batches and a rest
 			var sent [][]byte
 			size := 0
@@ -197,11 +205,41 @@ func TestPacketsArrive(t *testing.T) {
 				}
 			}
 			st := s.Stats()
-			if st.Packets != packets || st.Bytes != uint64(size) || st.Refused != 0 || len(st.Errors) != 0 {
+			if st.Packets-before.Packets != packets || st.Bytes-before.Bytes != uint64(size) || st.Refused != 0 || len(st.Errors) != 0 {
 				t.Errorf("%+v", st)
 			}
 		})
 	})
+}
+
+// TestADeviceWithoutNeighbours, here a tunnel, takes packets at either layer.
+func TestADeviceWithoutNeighbours(t *testing.T) {
+	for _, mode := range []Mode{IP, Link} {
+		for _, target := range []netip.Addr{netip.MustParseAddr("10.3.0.2"), netip.MustParseAddr("fd03::2")} {
+			t.Run(fmt.Sprintf("%v %v", mode, target), func(t *testing.T) {
+				ns := netnstest.New(t)
+				tun := ns.Tun("t0", "10.3.0.1/24", "fd03::1/64")
+				s, err := Open(Config{Target: target, Mode: mode})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer s.Close()
+				want := forge(t, target, 1, 100)
+				s.Commit(append(s.Next(), want...))
+				s.Flush()
+				b := make([]byte, 2000)
+				for { // router solicitations come first
+					n, err := tun.Read(b)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if bytes.Equal(b[:n], want) {
+						return
+					}
+				}
+			})
+		}
+	}
 }
 
 // TestWhatCannotBeSentIsCounted, and what comes after it in the batch is sent.
@@ -349,17 +387,20 @@ func TestItReceivesNothing(t *testing.T) {
 			t.Run(fmt.Sprintf("%v %v", mode, target), func(t *testing.T) {
 				n := newTestNet(t)
 				s := n.open(Config{Target: target, Mode: mode})
+				// The socket is of protocol 255.
 				n.router.Do(func() {
-					c, err := net.Dial("ip:255", s.Source().String())
-					if err != nil {
-						t.Fatal(err)
-					}
-					defer c.Close()
-					if _, err := c.Write(make([]byte, 10)); err != nil {
-						t.Fatal(err)
+					back := n.open(Config{Target: s.Source()})
+					b := forge(t, s.Source(), 1, 100)
+					b[map[bool]int{true: 9, false: 6}[s.Source().Is4()]] = 255
+					back.Commit(append(back.Next(), b...))
+					back.Flush()
+					if st := back.Stats(); st.Packets != 1 {
+						t.Fatalf("%+v", st)
 					}
 				})
-				n.host.Run("ping", "-c1", target.String())
+				if _, err := net.Dial("tcp", netip.AddrPortFrom(target, 1).String()); !errors.Is(err, unix.ECONNREFUSED) {
+					t.Fatal(err)
+				}
 				fds := []unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLIN}}
 				if _, err := unix.Poll(fds, 0); err != nil || fds[0].Revents != 0 {
 					t.Errorf("poll: %v, %#x", err, fds[0].Revents)

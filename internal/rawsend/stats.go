@@ -2,7 +2,12 @@
 
 package rawsend
 
-import "golang.org/x/sys/unix"
+import (
+	"cmp"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
 
 // Stats count since Open.
 type Stats struct {
@@ -20,7 +25,9 @@ type ErrorCount struct {
 }
 
 // Name returns the reason's name, such as "EMSGSIZE".
-func (e ErrorCount) Name() string { return unix.ErrnoName(e.Errno) }
+func (e ErrorCount) Name() string {
+	return cmp.Or(unix.ErrnoName(e.Errno), strconv.Itoa(int(e.Errno)))
+}
 
 type counters struct {
 	packets, bytes, refused uint64

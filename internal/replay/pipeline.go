@@ -125,11 +125,11 @@ func openShards(c Config, p plan) (shards []*shard, err error) {
 			if c.Shards > 1 {
 				rc.FanoutID = p.fanout + uint16(n) // one group per interface
 			}
-			r, err := capture.Open(rc)
-			if err != nil {
+			t := &tap{config: rc}
+			if err := t.open(); err != nil {
 				return shards, err
 			}
-			s.rings = append(s.rings, r)
+			s.taps = append(s.taps, t)
 		}
 	}
 	return shards, nil
@@ -137,8 +137,8 @@ func openShards(c Config, p plan) (shards []*shard, err error) {
 
 // close gives back what the kernel holds for the shard, after its run.
 func (s *shard) close() {
-	for _, r := range s.rings {
-		_ = r.Close() // nothing was written to it
+	for _, t := range s.taps {
+		t.close()
 	}
 	if s.sender != nil {
 		_ = s.sender.Close()

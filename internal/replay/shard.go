@@ -27,7 +27,7 @@ type shard struct {
 	budget  int // octets of memory
 	log     *slog.Logger
 
-	rings  []*capture.Ring
+	taps   []*tap
 	sender *rawsend.Sender
 	link   *link
 	inbox  inbox
@@ -46,7 +46,8 @@ type shard struct {
 	interceptAddrs map[wire.Addr]struct{} // the blackhole host's own addresses
 	up             bool                   // an intercept is connected
 	mss            int
-	checkAt        time.Duration // when the path's MTU is looked at next
+	routeLost      bool          // said
+	checkAt        time.Duration // when the path's MTU and the interfaces are looked at next
 
 	control []byte // messages of this turn
 	news    []any
@@ -79,9 +80,9 @@ const (
 	// after its retire time at the latest.
 	ringRest = 25 * time.Millisecond
 	// closeRest is how long the connections may take to close at the end.
-	closeRest = 1500 * time.Millisecond
-	mtuEvery  = time.Second
-	maxSaid   = 1000
+	closeRest  = 1500 * time.Millisecond
+	checkEvery = time.Second
+	maxSaid    = 1000
 )
 
 // run turns until the stages are passed.
@@ -117,8 +118,10 @@ func (s *shard) wait() error {
 	s.polls = s.polls[:0]
 	s.polls = append(s.polls, unix.PollFd{Fd: int32(s.inbox.fd), Events: unix.POLLIN})
 	if s.stage <= lastFrames {
-		for _, r := range s.rings {
-			s.polls = append(s.polls, unix.PollFd{Fd: int32(r.FD()), Events: unix.POLLIN})
+		for _, t := range s.taps {
+			if t.ring != nil {
+				s.polls = append(s.polls, unix.PollFd{Fd: int32(t.ring.FD()), Events: unix.POLLIN})
+			}
 		}
 	}
 	ts := unix.NsecToTimespec(int64(d))
@@ -126,24 +129,6 @@ func (s *shard) wait() error {
 		return fmt.Errorf("shard %d: wait for frames: %w", s.index, err)
 	}
 	return nil
-}
-
-// readRings takes every frame that is ready.
-func (s *shard) readRings() {
-	for _, r := range s.rings {
-		// A ring that fills as fast as it is read must not starve the rest.
-		for range 16 {
-			s.frames = r.Frames(s.frames[:0])
-			if len(s.frames) == 0 {
-				break
-			}
-			for i := range s.frames {
-				s.frame(&s.frames[i])
-			}
-			clear(s.frames)
-			r.Release()
-		}
-	}
 }
 
 // frame routes one captured frame.
@@ -272,8 +257,9 @@ func (s *shard) expire() {
 	}
 	clear(s.due)
 	if s.checkAt <= s.env.Now {
-		s.checkAt = s.env.Now + mtuEvery
+		s.checkAt = s.env.Now + checkEvery
 		s.checkMTU()
+		s.mendTaps()
 	}
 }
 
@@ -346,7 +332,14 @@ func (s *shard) remove(e *entry) {
 
 // checkMTU follows the path's MTU.
 func (s *shard) checkMTU() {
-	s.sender.Refresh()
+	if err := s.sender.Refresh(); err != nil {
+		if !s.routeLost {
+			s.log.Warn("the way to the target cannot be looked up; the last one stays", "error", err)
+		}
+		s.routeLost = true
+		return
+	}
+	s.routeLost = false
 	mss := maxSegment(s.sender.MTU(), s.target.Addr)
 	if mss >= s.mss {
 		s.mss = mss

@@ -71,13 +71,8 @@ func (s *shard) count(sum *ledger.Counts) {
 			c.Sessions.Open++
 		}
 	}
-	for _, r := range s.rings {
-		// A ring that cannot say is closed, and its drops were counted before.
-		if st, err := r.Stats(); err == nil {
-			c.Capture.KernelDrops += st.Dropped
-			c.Capture.Cut += st.Cut
-			c.Capture.Foreign += st.Foreign
-		}
+	for _, t := range s.taps {
+		t.addStats(&c.Capture)
 	}
 	for _, e := range s.sender.Stats().Errors {
 		c.AddSendError(e.Name(), e.Packets)

@@ -135,6 +135,11 @@ func parse6(b []byte, size int, s *Segment) bool {
 	}
 	copy(s.Src.Addr[:], b[8:24])
 	copy(s.Dst.Addr[:], b[24:40])
+	if s.Src.Addr.Is4() || s.Dst.Addr.Is4() {
+		// A mapped address stands for IPv4 here. None belongs on the wire, and
+		// Linux takes no packet from one either (ip6_rcv_core).
+		return false
+	}
 	// Extension headers that may stand before TCP (RFC 8200, section 4): hop by
 	// hop, routing, destination options. A fragment header ends the attempt.
 	next, at := b[6], ipv6Header

@@ -1,0 +1,109 @@
+package replay
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+
+	"mrtecopy/internal/capture"
+	"mrtecopy/internal/ledger"
+)
+
+// A tap is one interface a shard captures on. Its ring is nil while the
+// interface does not exist.
+type tap struct {
+	config capture.Config
+	ring   *capture.Ring
+	past   capture.Stats // of rings that were closed
+}
+
+// open opens the tap's ring.
+func (t *tap) open() (err error) {
+	t.ring, err = capture.Open(t.config)
+	return err
+}
+
+// close closes the ring, whose account stays.
+func (t *tap) close() {
+	if t.ring == nil {
+		return
+	}
+	if st, err := t.ring.Stats(); err == nil {
+		t.past.Dropped += st.Dropped
+		t.past.Cut += st.Cut
+		t.past.Foreign += st.Foreign
+	}
+	_ = t.ring.Close() // nothing was written to it
+	t.ring = nil
+}
+
+// addStats adds what the tap counted.
+func (t *tap) addStats(c *ledger.Capture) {
+	st := t.past
+	if t.ring != nil {
+		if now, err := t.ring.Stats(); err == nil {
+			st.Dropped += now.Dropped
+			st.Cut += now.Cut
+			st.Foreign += now.Foreign
+		}
+	}
+	c.KernelDrops += st.Dropped
+	c.Cut += st.Cut
+	c.Foreign += st.Foreign
+}
+
+// readRings takes every frame that is ready. revents are poll's findings, one
+// for each tap that has a ring.
+func (s *shard) readRings() {
+	at := 1 // behind the inbox
+	for _, t := range s.taps {
+		if t.ring == nil {
+			continue
+		}
+		if s.polls[at].Revents&unix.POLLERR != 0 {
+			s.ringFailed(t)
+		}
+		at++
+		// A ring that fills as fast as it is read must not starve the rest.
+		for range 16 {
+			if t.ring == nil {
+				break
+			}
+			s.frames = t.ring.Frames(s.frames[:0])
+			if len(s.frames) == 0 {
+				break
+			}
+			for i := range s.frames {
+				s.frame(&s.frames[i])
+			}
+			clear(s.frames)
+			t.ring.Release()
+		}
+	}
+}
+
+// ringFailed handles an interface that went down, or away. One that is down
+// resumes by itself.
+func (s *shard) ringFailed(t *tap) {
+	err := t.ring.Err()
+	switch {
+	case err == nil:
+	case errors.Is(err, capture.ErrGone):
+		s.log.Warn("an interface is gone; capturing goes on when it is back", "interface", t.config.Interface)
+		t.close()
+	default:
+		s.log.Warn("capture", "error", err)
+	}
+}
+
+// mendTaps opens the rings of interfaces that are back.
+func (s *shard) mendTaps() {
+	if s.stage != running {
+		return
+	}
+	for _, t := range s.taps {
+		if t.ring == nil && t.open() == nil {
+			s.log.Info("an interface is back", "interface", t.config.Interface)
+		}
+	}
+}
