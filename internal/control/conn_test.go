@@ -196,17 +196,44 @@ func TestReaderWaitsForItsBatches(t *testing.T) {
 				b.Release(batch)
 			}
 		}
-		// A receiver that gives nothing back is the same as one that is gone.
+		a.Close()
+		b.Close()
+	})
+}
+
+func TestReceiverThatGivesNothingBack(t *testing.T) {
+	fill := func() (a, b *Conn, inA, inB *inbox) {
+		a, b = pipes()
+		inA, inB = new(inbox), new(inbox)
+		a.Start(inA.deliver)
+		b.Start(inB.deliver)
 		for range 4 * maxBatches {
-			if a.Send(AppendHead(nil, &Head{Payload: payload})) != nil {
-				break
+			if err := a.Send(AppendHead(nil, &Head{Payload: make([]byte, batchSize)})); err != nil {
+				t.Fatal(err)
 			}
 		}
-		<-a.Done()
 		synctest.Wait()
-		inA.ended(t, a, os.ErrDeadlineExceeded)
-		b.Close() // while its reader waits
-		inB.ended(t, b, net.ErrClosed)
+		if n := len(inB.take()); n != maxBatches {
+			t.Fatalf("%d batches, want %d", n, maxBatches)
+		}
+		return a, b, inA, inB
+	}
+	t.Run("is as good as dead", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			a, b, inA, _ := fill()
+			<-a.Done()
+			synctest.Wait()
+			inA.ended(t, a, os.ErrDeadlineExceeded)
+			b.Close()
+		})
+	})
+	t.Run("may close", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			a, b, _, inB := fill()
+			b.Close() // while its reader waits
+			inB.ended(t, b, net.ErrClosed)
+			a.Close()
+		})
 	})
 }
 

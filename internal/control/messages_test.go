@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"strings"
 	"testing"
 
 	"mrtecopy/internal/seq"
@@ -284,6 +285,27 @@ func BenchmarkReport(b *testing.B) {
 		_, body, _ := Next(buf)
 		if _, ok := ParseReport(body); !ok {
 			b.Fatal("not understood")
+		}
+	}
+}
+
+func TestNamesForPeople(t *testing.T) {
+	for typ := range codecs {
+		if s := typ.String(); strings.Contains(s, "type") {
+			t.Errorf("type %d has no name", uint8(typ))
+		}
+	}
+	for _, tt := range []struct {
+		v    fmt.Stringer
+		want string
+	}{
+		{typeProof, "Proof"}, {typePing, "Ping"}, {Type(99), "type 99"},
+		{RegOK, "registered"}, {RegDuplicate, "already"}, {RegLimit, "as many"}, {RegMismatch, "watch"}, {RegStatus(9), "status 9"},
+		{LostFraming, "told apart"}, {LostMemory, "held"}, {LostReason(9), "reason 9"},
+		{modeTLS, "--key-file"}, {modePlain, "--insecure"}, {mode(7), "mode 7"},
+	} {
+		if !strings.Contains(tt.v.String(), tt.want) {
+			t.Errorf("%q, want %q in it", tt.v, tt.want)
 		}
 	}
 }

@@ -16,7 +16,7 @@ type Register struct {
 	Target   wire.Endpoint
 	Resume   bool    // the connection was reported before: the fields below say where to go on
 	RcvNxt   seq.Num // RCV.NXT of the last report
-	SndUna   seq.Num // SND.UNA
+	SndUna   seq.Num // SND.UNA; when not resuming, the sequence number of the SYN, 0 for any
 	Caps     uint32  // capabilities in effect
 	Extended uint32  // MariaDB's
 	Frame    [16]byte

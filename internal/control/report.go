@@ -169,7 +169,7 @@ const MaxHead = MaxFrame - 64
 // step of the login, an ERR, the OK of a PREPARE, a request for a local file.
 type Head struct {
 	ID       uint32
-	Kind     uint8  // mysql.Kind of what it answers
+	Kind     uint8  // mysql.Kind of what it answers, or intercept.HeadUnsolicited
 	Sequence uint8  // the packet's sequence id
 	Payload  []byte // When parsed, a view into the batch
 }

@@ -40,19 +40,6 @@ func readConversation(file string) (conversation, error) {
 	return c, nil
 }
 
-func (c conversation) write(file string) error {
-	var b []byte
-	for _, t := range c {
-		who := byte('C')
-		if t.server {
-			who = 'S'
-		}
-		b = binary.LittleEndian.AppendUint32(append(b, who), uint32(len(t.bytes)))
-		b = append(b, t.bytes...)
-	}
-	return os.WriteFile(file, b, 0o644)
-}
-
 // stream returns all that one side said.
 func (c conversation) stream(server bool) []byte {
 	var b []byte

@@ -82,6 +82,20 @@ func (r *recorder) copy(dst, src net.Conn, server bool) {
 	}
 }
 
+// write writes c as readConversation reads it.
+func (c conversation) write(file string) error {
+	var b []byte
+	for _, t := range c {
+		who := byte('C')
+		if t.server {
+			who = 'S'
+		}
+		b = binary.LittleEndian.AppendUint32(append(b, who), uint32(len(t.bytes)))
+		b = append(b, t.bytes...)
+	}
+	return os.WriteFile(file, b, 0o644)
+}
+
 // A talker is a client that says whatever it is told. It does not know where
 // responses end: it waits until the server has been quiet for a while.
 type talker struct {
@@ -109,6 +123,15 @@ func (k *talker) reply() {
 			return
 		}
 	}
+}
+
+// lastPacket returns the last packet of the last response.
+func (k *talker) lastPacket() packet {
+	ps, err := packets(k.last)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	return ps[len(ps)-1]
 }
 
 // write sends one packet and does not wait.
@@ -328,17 +351,10 @@ func others(k *talker) {
 // files is a tour of LOAD DATA LOCAL.
 func files(k *talker) {
 	file := func(data ...string) {
-		sequence := byte(0)
 		if k.last[HeaderSize] != localFileHeader {
 			return
 		}
-		for at := 0; ; { // behind the request, which is the last packet
-			h, _ := ParseHeader(k.last[at:])
-			if at += HeaderSize + h.Length; at >= len(k.last) {
-				sequence = h.Sequence
-				break
-			}
-		}
+		sequence := k.lastPacket().Sequence
 		for _, d := range data {
 			sequence++
 			k.write(sequence, []byte(d))
@@ -447,7 +463,7 @@ func TestRecord(t *testing.T) {
 					k.say(ComQuery, "set progress_report_time = 1")
 					k.write(0, payload(ComQuery, "alter table g force, algorithm = copy"))
 					k.reply()
-					for h := k.last; len(h) > 0 && h[HeaderSize] == errHeader; h = k.last { // the next report or the end
+					for k.lastPacket().payload[0] == errHeader { // the next report or the end
 						k.reply()
 					}
 					k.say(ComPing)
@@ -466,6 +482,30 @@ func TestRecord(t *testing.T) {
 					save(t, k, r, server, "bulk")
 				})
 			}
+			t.Run("sysbench", func(t *testing.T) { // too long to keep
+				for _, mode := range []string{"auto", "disable"} {
+					bench := func(addr, what string) error {
+						host, port, _ := net.SplitHostPort(addr)
+						out, err := exec.Command("sysbench", "oltp_read_write", "--mysql-host="+host, "--mysql-port="+port, "--mysql-user="+account, "--mysql-db="+schema,
+							"--tables=1", "--table-size=1000", "--threads=1", "--events=50", "--time=0", "--db-ps-mode="+mode, what).CombinedOutput()
+						if err != nil {
+							return fmt.Errorf("sysbench %s: %w: %s", what, err, out)
+						}
+						return nil
+					}
+					if err := bench(target, "prepare"); err != nil {
+						t.Skip(err)
+					}
+					r := record(t, target)
+					if err := bench(r.addr, "run"); err != nil {
+						t.Fatal(err)
+					}
+					save(t, nil, r, server, "")
+					if err := bench(target, "cleanup"); err != nil {
+						t.Fatal(err)
+					}
+				}
+			})
 			t.Run("cli", func(t *testing.T) {
 				r := record(t, target)
 				host, port, _ := net.SplitHostPort(r.addr)

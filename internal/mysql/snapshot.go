@@ -55,7 +55,8 @@ func (s Snapshot) possible() bool {
 	return s.state < states && s.skip <= MaxPayload
 }
 
-// Encode returns s for another process.
+// Encode returns s for another process. Its zeros are free for whoever
+// carries it: DecodeSnapshot does not look at them.
 //
 //	int<1> state | int<1> sequence id | int<1> continued | 00 | int<2> columns | int<2> parameters | int<4> skip | 4 zeros
 func (s Snapshot) Encode() (b [SnapshotSize]byte) {

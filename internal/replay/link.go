@@ -62,13 +62,14 @@ func (l *link) run(ctx context.Context) {
 		l.log.Info("connected to intercept", "addr", conn.Remote())
 		l.inbox.put(&linkUp{conn, welcome})
 		conn.Start(func(c *control.Conn, batch []byte) {
-			if batch != nil { // nil is the end, which Done tells
-				l.inbox.put(&arrival{c, batch})
+			if batch == nil { // the last delivery
+				l.inbox.put(&linkDown{c})
+				return
 			}
+			l.inbox.put(&arrival{c, batch})
 		})
 		select {
 		case <-conn.Done():
-			l.inbox.put(&linkDown{conn})
 			if ctx.Err() == nil {
 				l.log.Warn("the connection to the intercept ended: open sessions pause, new ones wait", "addr", conn.Remote(), "error", conn.Err())
 			}
@@ -127,6 +128,9 @@ func (s *shard) readInbox() {
 // linkUp registers every open session with the new intercept; what was queued
 // follows in openQueued.
 func (s *shard) linkUp(n *linkUp) {
+	if s.up {
+		s.linkDown() // of which the news is under way
+	}
 	s.link.conn, s.up = n.conn, true
 	s.control = s.control[:0]
 	s.interceptAddrs = addrSet(n.welcome.Addrs)

@@ -5,7 +5,7 @@
 #   testdata/record.sh SERVERS [VERSION...]
 #
 # SERVERS is a directory; servers that are not in it yet are fetched by
-# tools/mysqlds. Run it in internal/mysql, then read the diff of the *.txt.
+# tools/mysqlds. RUN=TestRecord/mysql-9.7/go records just that. Run it in internal/mysql, then read the diff of the *.txt.
 set -euo pipefail
 servers=$1; shift
 [ $# -gt 0 ] || set -- mariadb-10.11 mariadb-11.8 mysql-5.6 mysql-9.7
@@ -38,4 +38,4 @@ SQL
   list+=" $v=127.0.0.1:$port"
   port=$((port + 1))
 done
-RECORD=$list go test -tags record -run TestRecord -count 1 -v .
+RECORD=$list go test -tags record -run "${RUN:-TestRecord}" -count 1 -v .
