@@ -27,8 +27,9 @@ type Config struct {
 	// reset on the target; 0: 30 s. One that comes back in time has a third of
 	// that to register again those that it still wants.
 	OwnerAway   time.Duration
-	MaxSessions int // 0: a million
-	MaxHeld     int // octets held of all connections that are not framed; 0: 256 MiB
+	MaxSessions int           // 0: a million
+	MaxHeld     int           // octets held of all connections that are not framed; 0: 256 MiB
+	Spacing     time.Duration // between two looks at the rings while replies are many; 0: 250 µs
 
 	StatusEvery time.Duration // 0: no status lines
 	Status      io.Writer
@@ -40,6 +41,7 @@ const (
 	defaultOwnerAway   = 30 * time.Second
 	defaultMaxSessions = 1_000_000
 	defaultMaxHeld     = 256 << 20
+	defaultSpacing     = 250 * time.Microsecond
 
 	// maxInterfaces is what a receiver's path can tell apart.
 	maxInterfaces = 255
@@ -57,6 +59,7 @@ func (c *Config) complete() error {
 	c.OwnerAway = cmp.Or(c.OwnerAway, defaultOwnerAway)
 	c.MaxSessions = cmp.Or(c.MaxSessions, defaultMaxSessions)
 	c.MaxHeld = cmp.Or(c.MaxHeld, defaultMaxHeld)
+	c.Spacing = cmp.Or(c.Spacing, defaultSpacing)
 	if c.Status == nil {
 		c.Status = io.Discard
 	}

@@ -83,7 +83,7 @@ func (e *engine) wait() error {
 
 // takeMessages does what the control connections brought.
 func (e *engine) takeMessages(now time.Duration) {
-	for _, v := range e.inbox.take() {
+	for _, v := range e.inbox.take(e.polled[0].Revents != 0) {
 		switch {
 		case v.opened:
 			e.connected(now, v.conn)

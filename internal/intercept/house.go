@@ -43,7 +43,7 @@ func (e *engine) keepHouse(now time.Duration) {
 	if now >= d.owners {
 		d.owners = now + d.ownersEvery
 		e.checkOwners(now)
-		e.reopenTaps()
+		e.mendTaps()
 	}
 	if now >= d.addrs {
 		d.addrs = now + addrsCheck

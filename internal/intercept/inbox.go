@@ -1,6 +1,7 @@
 package intercept
 
 import (
+	"encoding/binary"
 	"fmt"
 	"sync"
 
@@ -12,9 +13,8 @@ import (
 // An inbox is where the control connections' goroutines leave what the engine
 // is to take: it wakes the engine from its poll.
 type inbox struct {
-	fd int // an eventfd, readable while there is something
-
 	mu     sync.Mutex
+	fd     int // an eventfd, readable when there is something; -1: closed
 	events []event
 	spare  []event
 }
@@ -35,29 +35,48 @@ func (b *inbox) open() error {
 	return nil
 }
 
-func (b *inbox) close() error { return unix.Close(b.fd) }
-
-// put leaves e for the engine.
-func (b *inbox) put(e event) {
+func (b *inbox) close() {
 	b.mu.Lock()
-	b.events = append(b.events, e)
-	first := len(b.events) == 1
-	b.mu.Unlock()
-	if first {
-		b.wake()
+	defer b.mu.Unlock()
+	if b.fd >= 0 {
+		_ = unix.Close(b.fd)
+		b.fd = -1
 	}
 }
 
-// wake ends the engine's poll, or the next one. It cannot fail but for a full
-// counter, which wakes as well.
-func (b *inbox) wake() { _, _ = unix.Write(b.fd, []byte{7: 1}) } // 1, or 2^56: either will do
-
-// take returns what was left since the last call; it is valid until the next.
-func (b *inbox) take() []event {
-	var buf [8]byte
-	_, _ = unix.Read(b.fd, buf[:]) // nothing to read is no error here
+// put leaves v for the engine.
+func (b *inbox) put(v event) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.events = append(b.events, v); len(b.events) == 1 {
+		b.signal()
+	}
+}
+
+// wake ends the engine's poll, or the next one.
+func (b *inbox) wake() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.signal()
+}
+
+var one = binary.NativeEndian.AppendUint64(nil, 1)
+
+func (b *inbox) signal() {
+	if b.fd >= 0 {
+		_, _ = unix.Write(b.fd, one) // fails only when the count is at its end: that wakes as well
+	}
+}
+
+// take returns what was left since the last call; it is valid until the next.
+// signalled says whether poll found the inbox readable.
+func (b *inbox) take(signalled bool) []event {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if signalled {
+		var count [8]byte
+		_, _ = unix.Read(b.fd, count[:])
+	}
 	clear(b.spare)
 	b.events, b.spare = b.spare[:0], b.events
 	return b.spare

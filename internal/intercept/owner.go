@@ -5,7 +5,6 @@ import (
 
 	"mrtecopy/internal/control"
 	"mrtecopy/internal/mysql"
-	"mrtecopy/internal/wire"
 )
 
 // maxPending bounds the unanswered commands of one connection, an octet each.
@@ -47,6 +46,7 @@ func (e *engine) connected(now time.Duration, c *control.Conn) {
 	if len(o.sessions) > 0 {
 		for _, s := range o.sessions {
 			s.stale = true
+			e.untouch(s)
 		}
 		o.deadline = now + e.config.OwnerAway/3
 	}
@@ -206,5 +206,5 @@ func (e *engine) lose(s *session, why control.LostReason) {
 	s.state |= lost
 	e.stats.Sessions.Lost++
 	s.owner.out = control.AppendLost(s.owner.out, &control.Lost{ID: s.id, Reason: why})
-	e.warn("lost", "session given up", "client", wire.Endpoint(s.client), "why", why)
+	e.warn("lost", "session given up", "client", s.client, "why", why)
 }

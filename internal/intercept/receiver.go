@@ -44,7 +44,7 @@ const (
 	broken                   // the stream cannot be framed any more
 	anyISS                   // iss is not known: any SYN-ACK will do
 	hasWnd                   // wnd and wl1 are valid
-	lost                     // mrtecopy was told that it is broken
+	lost                     // mrtecopy was told that it was given up
 )
 
 func (r *receiver) is(s state) bool { return r.state&s != 0 }
@@ -157,9 +157,7 @@ func (r *receiver) takePath(now time.Duration, s *wire.Segment, path uint8) bool
 // isNews reports whether s says anything that r does not know.
 func (r *receiver) isNews(s *wire.Segment) bool {
 	switch {
-	case !r.is(synced):
-		return true
-	case s.Flags.Has(wire.RST):
+	case !r.is(synced), s.Flags.Has(wire.RST):
 		return true
 	case s.Flags.Has(wire.SYN):
 		return false
@@ -198,15 +196,7 @@ func (r *receiver) receiveSYN(s *wire.Segment, t *turn) {
 
 // report completes the wire.Report of a turn with r's present state.
 func (r *receiver) report(t *turn) wire.Report {
-	p := wire.Report{
-		Flags:   t.flags,
-		Seq:     t.seq,
-		Ack:     t.ack,
-		Window:  t.wnd,
-		DupAcks: t.dupAcks,
-		AckNow:  t.ackNow,
-		Options: t.options,
-	}
+	p := wire.Report{Flags: t.flags, Seq: t.seq, Ack: t.ack, Window: t.wnd, DupAcks: t.dupAcks, AckNow: t.ackNow, Options: t.options}
 	if r.is(synced) {
 		p.RcvNxt, p.Ack = r.rcvNxt(), r.una
 		if r.is(hasWnd) {

@@ -69,9 +69,9 @@ func (g *rig) sendBy(path uint8, s wire.Segment) bool {
 }
 
 // pass lets time pass and has the engine look after what is held.
-func (g *rig) pass(d time.Duration) bool {
+func (g *rig) pass(d time.Duration) {
 	g.now += d
-	return g.expire(g.now, &g.w, &g.t)
+	g.expire(g.now, &g.w, &g.t)
 }
 
 // show returns what there is to report, and begins another turn.

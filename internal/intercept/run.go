@@ -63,6 +63,7 @@ func newEngine(c Config) *engine {
 		owners:   make(map[ownerKey]*owner),
 		conns:    make(map[*control.Conn]*owner),
 		work:     work{limit: c.MaxHeld},
+		pace:     pace{spacing: c.Spacing},
 		limited:  make(map[string]*limit),
 	}
 	e.inbox.fd = -1
@@ -100,7 +101,7 @@ func (e *engine) refused(from netip.AddrPort, err error, unreported int) {
 // hangUp ends the control connections, all at once, and waits for their
 // goroutines. No new one can come any more.
 func (e *engine) hangUp() {
-	for _, v := range e.inbox.take() {
+	for _, v := range e.inbox.take(false) {
 		if v.opened {
 			e.conns[v.conn] = nil
 		}
@@ -118,7 +119,5 @@ func (e *engine) close() {
 	if e.resets.sender != nil {
 		_ = e.resets.sender.Close()
 	}
-	if e.inbox.fd >= 0 {
-		_ = e.inbox.close()
-	}
+	e.inbox.close()
 }

@@ -1,7 +1,8 @@
 package intercept
 
 import (
-	"errors"
+	"fmt"
+	"net"
 	"time"
 
 	"golang.org/x/net/bpf"
@@ -15,16 +16,33 @@ import (
 // other rings have theirs.
 const maxFrames = 4096
 
+// ringMiB is the memory of the rings. There are slots for some 250 replies in
+// one MiB; what finds none the target sends again, but late.
+const ringMiB = 64
+
 // A tap is an interface that is listened on.
 type tap struct {
-	name string
-	ring *capture.Ring
-	gone bool          // the interface was removed
-	past capture.Stats // of the rings before this one
+	name  string
+	index int // of the interface
+	ring  *capture.Ring
+	down  bool          // the interface was taken down, or removed
+	past  capture.Stats // of the rings before this one
 }
 
-func openRing(name string, filter []bpf.RawInstruction) (*capture.Ring, error) {
-	return capture.Open(capture.Config{Interface: name, Filter: filter, Immediate: true})
+// open opens the ring, with its share of the memory.
+func (t *tap) open(filter []bpf.RawInstruction, taps int) error {
+	// The index first: when the name passes to another interface meanwhile, the
+	// ring is taken for one of an interface that was removed, and opened again.
+	ifi, err := net.InterfaceByName(t.name)
+	if err != nil {
+		return fmt.Errorf("interface %s: %w", t.name, err)
+	}
+	ring, err := capture.Open(capture.Config{Interface: t.name, Filter: filter, Immediate: true, BlockSize: 1 << 20, Blocks: max(ringMiB/taps, 4)})
+	if err != nil {
+		return err
+	}
+	t.index, t.ring = ifi.Index, ring
+	return nil
 }
 
 // openTaps opens a ring on each interface.
@@ -34,11 +52,11 @@ func (e *engine) openTaps(interfaces []string) error {
 		return err
 	}
 	for _, name := range interfaces {
-		ring, err := openRing(name, filter)
-		if err != nil {
+		t := tap{name: name}
+		if err := t.open(filter, len(interfaces)); err != nil {
 			return err
 		}
-		e.taps = append(e.taps, tap{name: name, ring: ring})
+		e.taps = append(e.taps, t)
 	}
 	e.pollTaps()
 	return nil
@@ -48,11 +66,7 @@ func (e *engine) openTaps(interfaces []string) error {
 func (e *engine) pollTaps() {
 	e.polled = append(e.polled[:0], unix.PollFd{Fd: int32(e.inbox.fd), Events: unix.POLLIN})
 	for i := range e.taps {
-		fd := int32(e.taps[i].ring.FD())
-		if e.taps[i].gone {
-			fd = -1 // poll passes it over
-		}
-		e.polled = append(e.polled, unix.PollFd{Fd: fd, Events: unix.POLLIN})
+		e.polled = append(e.polled, unix.PollFd{Fd: int32(e.taps[i].ring.FD()), Events: unix.POLLIN})
 	}
 }
 
@@ -90,40 +104,44 @@ func (e *engine) drain(now time.Duration, i int) (n int) {
 	return n
 }
 
-// tapFailed says what is wrong with an interface.
+// tapFailed says what is wrong with an interface. Its ring stays: what it holds
+// is to be read, and it goes on by itself when the interface is up again.
 func (e *engine) tapFailed(i int) {
 	t := &e.taps[i]
-	err := t.ring.Err()
-	if err == nil {
-		return
-	}
-	e.warn("tap "+t.name, "capture disturbed", "err", err)
-	if errors.Is(err, capture.ErrGone) {
-		t.gone = true
-		e.pollTaps()
+	if err := t.ring.Err(); err != nil {
+		t.down = true
+		e.warn("tap "+t.name, "capture disturbed", "err", err)
 	}
 }
 
-// reopenTaps tries the interfaces again that were removed.
-func (e *engine) reopenTaps() {
+// mendTaps looks after the interfaces that were down: one that was removed and
+// made again needs a new ring.
+func (e *engine) mendTaps() {
 	for i := range e.taps {
 		t := &e.taps[i]
-		if !t.gone {
+		if !t.down {
 			continue
 		}
-		filter, err := capture.ReplyFilter(e.config.Target, e.config.Port)
-		if err != nil {
+		ifi, err := net.InterfaceByName(t.name)
+		if err != nil || ifi.Flags&net.FlagUp == 0 {
 			continue
 		}
-		ring, err := openRing(t.name, filter)
-		if err != nil {
-			continue // it is not back yet
+		if ifi.Index != t.index {
+			filter, err := capture.ReplyFilter(e.config.Target, e.config.Port)
+			if err != nil {
+				continue
+			}
+			old := *t
+			if err := t.open(filter, len(e.taps)); err != nil {
+				e.warn("tap "+t.name, "capture disturbed", "err", err)
+				continue
+			}
+			t.past = old.stats()
+			_ = old.ring.Close()
+			e.pollTaps()
 		}
-		t.past = t.stats()
-		_ = t.ring.Close()
-		t.ring, t.gone = ring, false
+		t.down = false
 		e.config.Log.Info("capture goes on", "interface", t.name)
-		e.pollTaps()
 	}
 }
 

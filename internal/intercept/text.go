@@ -1,6 +1,7 @@
 package intercept
 
 import (
+	"slices"
 	"time"
 
 	"mrtecopy/internal/mysql"
@@ -169,7 +170,7 @@ func (r *receiver) drain(now time.Duration, w *work, t *turn) {
 		}
 		b.free(w, p)
 	}
-	b.pieces = append(b.pieces[:0], b.pieces[i:]...)
+	b.pieces = slices.Delete(b.pieces, 0, i)
 	b.unmark(r.received())
 }
 
@@ -226,12 +227,11 @@ const (
 	pieceAge = time.Minute
 )
 
-// expire looks after what is held for too long. It reports whether anything is
-// still held.
-func (r *receiver) expire(now time.Duration, w *work, t *turn) bool {
+// expire looks after what is held for too long.
+func (r *receiver) expire(now time.Duration, w *work, t *turn) {
 	b := r.back
 	if b == nil {
-		return false
+		return
 	}
 	if now-b.since >= restAge {
 		switch {
@@ -250,5 +250,4 @@ func (r *receiver) expire(now time.Duration, w *work, t *turn) bool {
 	if b.empty() {
 		r.drop(w)
 	}
-	return r.back != nil
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"mrtecopy/internal/flow"
+	"mrtecopy/internal/seq"
 	"mrtecopy/internal/session"
 	"mrtecopy/internal/wire"
 )
@@ -18,6 +19,7 @@ type entry struct {
 	id       uint32        // names the session on the control channel; 0: it is not registered
 	reg      registration  // with the intercept
 	src      wire.Endpoint // the forged client's address, once chosen
+	iss      seq.Num       // of the connection to the target
 	tries    uint8         // source ports tried
 	mapped   bool          // counted as replayed from another address
 	moved    bool          // counted as replayed from another port

@@ -52,8 +52,9 @@ func (s *shard) register(e *entry) {
 	e.id = s.lastID
 	e.reg = registering
 	s.ids[e.id] = e
+	e.iss = initialSequence(wire.Flow{Src: e.src, Dst: s.target}, time.Now())
 	s.control = control.AppendRegister(s.control, &control.Register{
-		ID: e.id, Client: e.src, Target: s.target, Kinds: e.sess.Unanswered(nil),
+		ID: e.id, Client: e.src, Target: s.target, SndUna: e.iss, Kinds: e.sess.Unanswered(nil),
 	})
 }
 
@@ -92,8 +93,7 @@ func (s *shard) registered(e *entry, status control.RegStatus) {
 	if status == control.RegOK {
 		e.reg = registered
 		if e.sess.Phase() == session.Queued {
-			flow := wire.Flow{Src: e.src, Dst: s.target}
-			e.sess.Open(&s.env, flow, initialSequence(flow, time.Now()), s.mss)
+			e.sess.Open(&s.env, wire.Flow{Src: e.src, Dst: s.target}, e.iss, s.mss)
 		} else {
 			e.sess.Resume(&s.env)
 		}

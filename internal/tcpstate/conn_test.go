@@ -445,6 +445,24 @@ func TestClosedWindow(t *testing.T) {
 	}
 }
 
+// A target that takes its window back still gets ACKs that it accepts.
+func TestAckInsideAShrunkWindow(t *testing.T) {
+	var pool buffer.Pool
+	c, p, now := opened(t, &pool)
+	c.Write(&pool, make([]byte, 6*1460))
+	c.Poll(now, &pool, nil)
+	for _, tt := range []struct {
+		wnd  uint16 // unscaled
+		want int    // from SND.UNA
+	}{{0, 0}, {10, 1280}, {68, 6 * 1460}, {0xffff, 6 * 1460}} {
+		c.Receive(now, &pool, &wire.Report{Flags: wire.ACK, Ack: c.SndUna(), Window: tt.wnd, RcvNxt: p.sndNxt, AckNow: true})
+		segs := c.Poll(now, &pool, nil)
+		if len(segs) != 1 || len(segs[0].Payload) != 0 || c.SndUna().To(segs[0].Seq) != tt.want {
+			t.Errorf("window %d<<7: sent %d segments, want an ACK at SND.UNA+%d", tt.wnd, len(segs), tt.want)
+		}
+	}
+}
+
 // Small commands go at once while the target keeps up, and together when it
 // does not.
 func TestCommandsGatherBehindASlowTarget(t *testing.T) {

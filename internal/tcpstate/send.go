@@ -36,7 +36,7 @@ func (c *Conn) Poll(now time.Duration, p *buffer.Pool, out []wire.Segment) []wir
 	before := len(out)
 	out = c.pollData(now, out)
 	if c.ackNow && len(out) == before {
-		s := c.control(wire.ACK, c.snd.max)
+		s := c.control(wire.ACK, c.acceptable())
 		if c.nheld > 0 {
 			s.Options.NSACK, s.Options.SACK = c.nheld, c.held
 		}
@@ -62,6 +62,20 @@ func (c *Conn) syn(now time.Duration) wire.Segment {
 		Flow: c.flow, Seq: c.iss, Flags: wire.SYN, Window: 65535,
 		Options: wire.Options{MSS: c.snd.mss, WScale: wscale, HasWScale: true, SACKPermitted: true},
 	}
+}
+
+// acceptable returns the sequence number for a segment without data: the highest
+// sent, but not beyond the send window. A target short of memory takes its window
+// back from under what is in flight, and drops what lies outside, the ACK in it
+// included (Linux: tcp_acceptable_seq; RFC 9293, section 3.8.6, says that a
+// sender must survive it). Less than a unit of the window's scale may be missing
+// by rounding.
+func (c *Conn) acceptable() seq.Num {
+	end := c.snd.una.Add(int(c.snd.wnd))
+	if end.To(c.snd.max) < 1<<c.snd.scale {
+		return c.snd.max
+	}
+	return end
 }
 
 // pollData appends the data segments and the FIN that may go.
