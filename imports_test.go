@@ -41,6 +41,7 @@ var mayImport = map[string][]string{
 	"cmd/mrtecopy":              {"replay", "capture", "config", "control", "ledger", "program", "rawsend"},
 	"cmd/intercept":             {"intercept", "config", "control", "ledger", "program", "routing"},
 	"cmd/lab":                   {"lab"},
+	"tools/verdict":             {},
 }
 
 // pure are the packages that do no I/O and read no clock.
