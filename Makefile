@@ -50,15 +50,16 @@ core: ## the pure core's line coverage, without root
 	@tools/setup build
 	@tools/coverage $(COVERAGE) $(CORE)
 
-e2e: ## the end-to-end tests
+e2e: ## the end-to-end tests, or those that match RUN=
 	@tools/setup test
-	@LAB=require $(GO) test -json -count=1 -timeout 20m $(E2E) $(if $(RUN),-run '$(RUN)') | $(GO) run ./tools/verdict -v "end-to-end tests"
+	@$(if $(RUN),LAB=require $(GO) test -v -count=1 -timeout 20m -run '$(RUN)' $(E2E),\
+	LAB=require $(GO) test -json -count=1 -timeout 20m $(E2E) | $(GO) run ./tools/verdict -v "end-to-end tests")
 
 race: ## the end-to-end tests with programs built with the race detector
 	@tools/setup test
 	@mkdir -p .lab/race
 	@$(GO) build -race -o .lab/race/ $(PROGRAMS:%=./cmd/%) ./e2e/loadclient
-	@MRTECOPY_BIN=$(CURDIR)/.lab/race LAB=require $(GO) test -json -count=1 -timeout 40m $(E2E) $(if $(RUN),-run '$(RUN)') | $(GO) run ./tools/verdict -v "end-to-end tests, race detector"
+	@MRTECOPY_BIN=$(CURDIR)/.lab/race $(MAKE) --no-print-directory e2e
 
 check: ## gofmt, vet, staticcheck
 	@tools/setup build

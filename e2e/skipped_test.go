@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"testing"
-	"time"
 
 	"mrtecopy/internal/lab"
 	"mrtecopy/internal/lab/labtest"
@@ -87,40 +86,5 @@ func TestOpenedBeforeStart(t *testing.T) {
 	r.Only("lost sessions", s.Sessions.Lost)
 	if s.Sessions.Skipped["opened_before_start"] != 3 || s.Sessions.Replayed != 10 {
 		t.Errorf("skipped %v and replayed %d sessions, want 3 and 10", s.Sessions.Skipped, s.Sessions.Replayed)
-	}
-}
-
-// A target that numbers statements otherwise gets no statement of the wrong
-// number: the session is lost instead.
-func TestStatementIDsDiffer(t *testing.T) {
-	l := labtest.Lab(t)
-	if err := l.TargetServer.Exec(t.Context(), "SET GLOBAL thread_cache_size = 16"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := l.TargetServer.Exec(t.Context(), "SET GLOBAL thread_cache_size = 0", "FLUSH STATUS"); err != nil {
-			t.Error(err)
-		}
-	})
-	r := labtest.Begin(t, lab.Run{})
-	// One after the other, so that the target reuses the thread of the one before.
-	for range 5 {
-		r.Load("-n", "3", "-prepared", "select")
-		time.Sleep(100 * time.Millisecond)
-	}
-	result := r.Stop()
-	r.Fair(result)
-	s := &result.Summary
-	r.Only("lost sessions", s.Sessions.Lost, "statement_id")
-	if s.Sessions.Replayed == 0 {
-		t.Error("the first session should have been replayed: its statements had the same numbers")
-	}
-	r.Says(result.Log, "statement_id", "thread_cache_size")
-	target, err := r.Target.Since(r.Ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if errors, err := l.TargetServer.Number(t.Context(), "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'Com_stmt_execute'"); err != nil || target["Com_stmt_execute"] > 15 {
-		t.Errorf("the target executed %d statements (%v)", errors, err)
 	}
 }

@@ -18,6 +18,7 @@ type demo struct {
 	out      io.Writer
 	duration time.Duration
 	threads  int
+	rate     int // transactions a second; 0: no limit
 	load     string
 }
 
@@ -63,7 +64,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 
 	d.say(fmt.Sprintf("on the client: sysbench %s, %d connections, %v, against production", d.load, d.threads, d.duration))
 	seconds := max(1, int(d.duration.Seconds()))
-	bench, err := l.Client.Run(ctx, "sysbench", lab.BenchArgs(d.load, l.Production.V4.String(), d.threads, seconds)...)
+	bench, err := l.Client.Run(ctx, "sysbench", lab.BenchArgs(d.load, l.Production.V4.String(), d.threads, seconds, "--rate="+strconv.Itoa(d.rate))...)
 	if err != nil {
 		return err
 	}

@@ -41,6 +41,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	d := demo{out: stdout}
 	f.DurationVar(&d.duration, "for", 20*time.Second, "how long the demonstration's load lasts")
 	f.IntVar(&d.threads, "threads", 8, "connections of the demonstration's load")
+	f.IntVar(&d.rate, "rate", 300, "transactions a second of the demonstration's load, 0 for as many as fit; both servers share this machine's CPUs")
 	f.StringVar(&d.load, "load", "oltp_read_write", "sysbench load of the demonstration")
 
 	verb := ""

@@ -96,16 +96,17 @@ func (c *client) write(ctx context.Context) error {
 			return err
 		}
 	}
+	whole := context.Background() // a run's end does not cut a command short
 	for i := 0; c.more(ctx, i); i++ {
-		if err := s.do(ctx, "INSERT INTO written VALUES (?, ?, ?)", i, i*i, text(40, uint64(i))); err != nil {
+		if err := s.do(whole, "INSERT INTO written VALUES (?, ?, ?)", i, i*i, text(40, uint64(i))); err != nil {
 			return err
 		}
 		// The order matters: n*3+i does not commute.
-		if err := s.do(ctx, "UPDATE written SET n = (n * 3 + ?) % 1000003 WHERE id % 7 = ?", i, i%7); err != nil {
+		if err := s.do(whole, "UPDATE written SET n = (n * 3 + ?) % 1000003 WHERE id % 7 = ?", i, i%7); err != nil {
 			return err
 		}
 		if i%10 == 9 {
-			if err := s.do(ctx, "DELETE FROM written WHERE id = ?", i-5); err != nil {
+			if err := s.do(whole, "DELETE FROM written WHERE id = ?", i-5); err != nil {
 				return err
 			}
 		}

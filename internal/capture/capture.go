@@ -41,8 +41,8 @@ type Config struct {
 	// wakes it for each frame.
 	Immediate bool
 
-	BlockSize int           // octets, a multiple of the page size; 0: 128 KiB, for slots 1 MiB
-	Blocks    int           // 0: 128, for slots 16; in all 16 MiB
+	BlockSize int           // octets, a multiple of the page size; 0: 256 KiB, for slots 1 MiB
+	Blocks    int           // 0: 128, for slots 16; in all 32 and 16 MiB
 	Retire    time.Duration // what a block waits for more packets, in milliseconds; 0: 4 ms
 
 	// FanoutID, unless 0, joins the ring to the group of that number in this

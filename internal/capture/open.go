@@ -17,7 +17,7 @@ const (
 	// Even when a trickle of packets retires an almost empty block every 4 ms,
 	// 128 blocks last a reader that does not get the CPU for half a second. The
 	// largest GRO packet (64 KiB) fits in one.
-	defaultBlockSize = 128 << 10
+	defaultBlockSize = 256 << 10
 	defaultBlocks    = 128
 	defaultRetire    = 4 * time.Millisecond
 

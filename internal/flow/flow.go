@@ -31,10 +31,10 @@ type EventType uint8
 
 // The events.
 const (
-	Data  EventType = 1 + iota // octets in order
-	Gap                        // octets that were not captured
-	FIN                        // the client closed its direction, in order
-	RST                        // the client reset the connection
+	Data EventType = 1 + iota // octets in order
+	Gap                       // octets that were not captured
+	FIN                       // the client closed its direction, in order
+	RST                       // the client reset the connection
 )
 
 // An Event is one thing that happened on a flow, in order.
@@ -51,7 +51,6 @@ type Event struct {
 type Stream struct {
 	iss     seq.Num // of the SYN
 	nxt     seq.Num // the next octet's number, as RCV.NXT of the server
-	ack     seq.Num // the client's latest ACK number
 	started bool
 	synSeen bool
 	over    bool  // FIN or RST delivered
@@ -71,6 +70,15 @@ type piece struct {
 	data    buffer.Buffer
 	missing int // octets of its end that the capture cut off
 	fin     bool
+}
+
+// end returns the sequence number behind the piece, as wire.Segment.End does.
+func (pc *piece) end() seq.Num {
+	n := pc.data.Len() + pc.missing
+	if pc.fin {
+		n++
+	}
+	return pc.seq.Add(n)
 }
 
 // Opened reports whether the connection's SYN was seen.
@@ -119,16 +127,7 @@ func (s *Stream) Segment(now time.Duration, p *buffer.Pool, seg *wire.Segment, o
 		return out
 	}
 	if seg.Flags.Has(wire.RST) {
-		// The server takes a RST at RCV.NXT, which lies behind everything we hold.
-		if d < 0 && seg.Ack == 0 && !seg.Flags.Has(wire.ACK) {
-			return out
-		}
-		out = s.giveUp(p, out)
-		s.over = true
-		return append(out, Event{Type: RST})
-	}
-	if seg.Flags.Has(wire.ACK) && s.ack.Before(seg.Ack) || s.ack == 0 {
-		s.ack = seg.Ack
+		return s.reset(p, seg, out)
 	}
 	if d > 0 {
 		s.keep(now, p, seg)
@@ -139,6 +138,25 @@ func (s *Stream) Segment(now time.Duration, p *buffer.Pool, seg *wire.Segment, o
 	}
 	out = s.deliver(piece{seq: seg.Seq, ack: seg.Ack, missing: seg.Missing, fin: seg.Flags.Has(wire.FIN)}, seg.Payload, out)
 	return s.drain(now, p, out)
+}
+
+// reset takes a RST. The server obeys only one at RCV.NXT (RFC 9293, section
+// 3.10.7.4), so an old one means nothing, and before a later one octets were
+// not captured.
+func (s *Stream) reset(p *buffer.Pool, seg *wire.Segment, out []Event) []Event {
+	if seg.Seq.Before(s.nxt) {
+		return out
+	}
+	out = s.giveUp(p, out)
+	if s.over {
+		return out
+	}
+	if n := s.nxt.To(seg.Seq); n > 0 {
+		s.nxt = seg.Seq
+		out = append(out, Event{Type: Gap, Missing: n, End: s.nxt})
+	}
+	s.over = true
+	return append(out, Event{Type: RST})
 }
 
 // deliver appends what is new in a piece that does not lie beyond nxt.
@@ -166,26 +184,19 @@ func (s *Stream) deliver(pc piece, data []byte, out []Event) []Event {
 
 // keep stores a segment that lies behind a hole.
 func (s *Stream) keep(now time.Duration, p *buffer.Pool, seg *wire.Segment) {
-	if seg.Len() == 0 {
-		if s.hold == nil {
-			// A bare ACK beyond what was captured shows a hole at the stream's end.
-			s.hold = &hold{since: now}
-		}
-		return
-	}
 	if s.hold == nil {
 		s.hold = &hold{since: now}
+	}
+	if seg.Len() == 0 {
+		return // a bare ACK beyond what was captured shows a hole at the stream's end
 	}
 	h := s.hold
 	at := len(h.segs)
 	for at > 0 && seg.Seq.Before(h.segs[at-1].seq) {
 		at--
 	}
-	if at > 0 {
-		prev := &h.segs[at-1]
-		if end := prev.seq.Add(prev.data.Len() + prev.missing); !end.Before(seg.End()) && (prev.fin || !seg.Flags.Has(wire.FIN)) {
-			return // repeated
-		}
+	if at > 0 && !h.segs[at-1].end().Before(seg.End()) {
+		return // repeated
 	}
 	pc := piece{seq: seg.Seq, ack: seg.Ack, missing: seg.Missing, fin: seg.Flags.Has(wire.FIN)}
 	pc.data.Append(p, seg.Payload)

@@ -21,6 +21,7 @@ type Summary struct {
 	}
 	Sessions struct {
 		Captured, Replayed, Open int64
+		Mapped                   int64
 		Skipped, Lost            map[string]int64
 	}
 	Capture struct {

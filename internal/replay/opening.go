@@ -124,24 +124,19 @@ func (s *shard) registered(e *entry, status control.RegStatus) {
 // session has ended.
 func (s *shard) chooseSource(e *entry) bool {
 	client := e.key.Src
-	if _, ok := s.interceptAddrs[client.Addr]; ok || client.Addr == s.target.Addr {
-		e.sess.Skip(&s.env, ledger.UnmappableClient)
-		s.touch(e)
-		return false
-	}
 	src := client
 	if !forgeable(client.Addr.Netip(), s.target.Addr.Is4()) {
-		own := s.sender.Source()
-		if !own.IsValid() {
-			e.sess.Skip(&s.env, ledger.UnmappableClient)
-			s.touch(e)
-			return false
-		}
-		src.Addr = wire.AddrFrom(own)
+		src.Addr = s.own()
 		if !e.mapped {
 			e.mapped = true
 			s.env.Counts.Sessions.Mapped++
 		}
+	}
+	if _, ok := s.interceptAddrs[src.Addr]; ok || src.Addr == s.target.Addr || src.Addr == (wire.Addr{}) {
+		e.sess.Skip(&s.env, ledger.UnmappableClient)
+		s.take(e)
+		s.touch(e)
+		return false
 	}
 	for ; ; e.tries++ {
 		if e.tries >= maxTries {
@@ -162,6 +157,14 @@ func (s *shard) chooseSource(e *entry) bool {
 	e.src = src
 	s.sources[src] = e
 	return true
+}
+
+// own returns this host's address toward the target; zero where it has none.
+func (s *shard) own() (a wire.Addr) {
+	if own := s.sender.Source(); own.IsValid() {
+		a = wire.AddrFrom(own)
+	}
+	return a
 }
 
 // forgeable reports whether packets from a can be sent to a target of the given

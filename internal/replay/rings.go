@@ -9,6 +9,9 @@ import (
 	"mrtecopy/internal/ledger"
 )
 
+// maxBlocks is how many blocks of a ring are read in a turn at the most.
+const maxBlocks = 256
+
 // A tap is one interface a shard captures on. Its ring is nil while the
 // interface does not exist.
 type tap struct {
@@ -64,8 +67,9 @@ func (s *shard) readRings() {
 			s.ringFailed(t)
 		}
 		at++
-		// A ring that fills as fast as it is read must not starve the rest.
-		for range 16 {
+		// What is in the ring goes first: a burst fills it faster than we send. But
+		// one that fills as fast as it is read must not starve the rest.
+		for range maxBlocks {
 			if t.ring == nil {
 				break
 			}

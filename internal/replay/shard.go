@@ -42,6 +42,7 @@ type shard struct {
 	lastID  uint32
 	opening []*entry // sessions that wait for an intercept
 	dirty   []*entry // touched in this turn
+	more    []*entry // that have more to send in the next turn
 
 	interceptAddrs map[wire.Addr]struct{} // the blackhole host's own addresses
 	up             bool                   // an intercept is connected
@@ -97,6 +98,7 @@ func (s *shard) run() error {
 		}
 		s.readInbox()
 		s.expire()
+		s.resumeMore()
 		s.settle()
 		s.openQueued()
 		s.nextStage()
@@ -109,6 +111,9 @@ func (s *shard) run() error {
 // wait blocks until a ring, the inbox or a timer has something.
 func (s *shard) wait() error {
 	d := time.Second
+	if len(s.more) > 0 {
+		d = 0
+	}
 	if next, ok := s.wheel.next(s.clock.now()); ok {
 		d = min(d, next)
 	}
@@ -304,10 +309,22 @@ func (s *shard) settle() {
 			e.queuedAt = s.env.Now
 			s.opening = append(s.opening, e)
 		}
+		if e.sess.Conn.More() {
+			s.more = append(s.more, e)
+		}
 		s.wheel.set(e, earliest(e.sess.Deadline(), e.stream.Deadline(), s.idleDeadline(e)))
 	}
 	clear(s.dirty)
 	s.dirty = s.dirty[:0]
+}
+
+// resumeMore touches the sessions that stopped short in the last turn.
+func (s *shard) resumeMore() {
+	for _, e := range s.more {
+		s.touch(e)
+	}
+	clear(s.more)
+	s.more = s.more[:0]
 }
 
 // earliest returns the first of the deadlines that are set.

@@ -27,17 +27,8 @@ func (s *Session) clientEnded(e *Env, how clientEnd) {
 	case s.left && s.outcome == undecided:
 		s.replayed(e)
 	}
-	if last := s.queue.last(); last != nil && last.has(open) {
-		// It left in the middle of a command, or of a file.
-		if last.has(begun) || last.has(file) {
-			s.lose(e, ledger.NotSent)
-		} else {
-			if last.has(counts) {
-				e.Counts.Commands.Lost[ledger.NotSent]++
-			}
-			last.flags = last.flags&^(open|counts) | drop
-		}
-	}
+	s.breakOff(e, ledger.NotSent) // it left in the middle of a command, or of a file
+	s.in.Truncate(&e.Pool, s.reader.at)
 	if how == clientRST && s.phase != Over {
 		s.goneAt = e.Now + resetPatience
 	}
@@ -47,7 +38,13 @@ func (s *Session) clientEnded(e *Env, how clientEnd) {
 // closeBehindClient closes the connection to the target once the client has
 // left and nothing is unanswered.
 func (s *Session) closeBehindClient(e *Env) {
-	if s.clientGone == clientOpen || s.phase != Ready || s.queue.len() > 0 {
+	if s.clientGone == clientOpen || s.phase != Ready {
+		return
+	}
+	if s.infile == infileAsked {
+		s.noFile(e)
+	}
+	if s.queue.len() > 0 {
 		return
 	}
 	if s.clientGone == clientRST {
@@ -193,7 +190,7 @@ func (s *Session) Pending() (n uint64) {
 func (s *Session) Stop(e *Env) {
 	for i := s.queue.sent; i < len(s.queue.all); i++ {
 		if r := &s.queue.all[i]; r.has(counts) && !r.has(begun) {
-			r.flags &^= counts
+			r.flags = r.flags&^counts | drop
 			e.Counts.Commands.Lost[ledger.NotSent]++
 		}
 	}

@@ -15,11 +15,14 @@ func (s *Session) Gap(e *Env, n int, end seq.Num) {
 	case readNothing, resync:
 		return
 	case readLogin:
-		s.noLogin(e)
+		r.mode = readNothing
+		s.in.Truncate(&e.Pool, r.at)
+		s.skip(e, ledger.CaptureGap)
 		return
 	}
 	r.end = end
-	if r.body == 0 && !r.more && r.mode == readCommands {
+	s.statements.gap()
+	if r.body == 0 && !r.more && !r.file && r.mode == readCommands {
 		// Does the hole lie within a command whose beginning is there?
 		b := s.in.Bytes()[r.at:]
 		if h, ok := mysql.ParseHeader(b); ok && h.Sequence == 0 && h.Length < mysql.MaxPayload {
@@ -45,8 +48,7 @@ func (s *Session) Gap(e *Env, n int, end seq.Num) {
 			return
 		case r.part == partCommand && !last.has(begun):
 			// The command ends where it would have: its octets are dropped.
-			e.Counts.Commands.Lost[ledger.CaptureGap]++
-			last.flags = last.flags&^counts | drop
+			s.drop(e, last, ledger.CaptureGap)
 			r.body -= n
 			if r.body == 0 {
 				s.packetEnd()
@@ -70,19 +72,39 @@ func (s *Session) loseCommand(e *Env) {
 // damaged gives up the command at hand and looks for the next boundary.
 func (s *Session) damaged(e *Env) {
 	r := &s.reader
-	streaming := r.body > 0 || r.more
-	if last := s.queue.last(); streaming && r.part != partNowhere && last != nil && last.has(open) && s.outcome == undecided {
-		if last.has(begun) || last.has(file) {
-			// The target has a part of it and waits for the rest, which we cannot give.
-			s.lose(e, ledger.CaptureGap)
-		} else {
-			e.Counts.Commands.Lost[ledger.CaptureGap]++
-			last.flags = last.flags&^(open|counts) | drop
-		}
-	} else if r.mode == readCommands && (!streaming || r.part == partNowhere) {
+	streaming := r.body > 0 || r.more || r.file
+	if !s.breakOff(e, ledger.CaptureGap) && r.mode == readCommands && (!streaming || r.part == partNowhere) {
 		s.loseCommand(e)
 	}
 	s.in.Truncate(&e.Pool, r.at)
 	*r = reader{mode: resync, at: r.at, gap: r.acked, acked: r.acked, end: r.end}
 	s.advance(e)
+}
+
+// breakOff ends the record whose octets were being captured, for the rest of
+// them never will be. It reports whether there was one.
+func (s *Session) breakOff(e *Env, why ledger.Reason) bool {
+	last := s.queue.last()
+	if last == nil || !last.has(open) {
+		return false
+	}
+	if !last.has(drop) && last.has(begun|file) {
+		// The target has a part of it and waits for the rest, which we cannot give.
+		s.lose(e, why)
+		return true
+	}
+	s.drop(e, last, why)
+	last.flags &^= open
+	return true
+}
+
+// drop gives up the youngest record, of which nothing was sent.
+func (s *Session) drop(e *Env, last *record, why ledger.Reason) {
+	if last.has(counts) {
+		e.Counts.Commands.Lost[why]++
+		if last.cmd == mysql.ComStmtPrepare {
+			s.statements.unprepare()
+		}
+	}
+	last.flags = last.flags&^counts | drop
 }

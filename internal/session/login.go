@@ -73,6 +73,10 @@ func (s *Session) noLogin(e *Env) {
 // Head takes a packet of the target that the intercept returned whole. kind is
 // what was sent, sequence the packet's sequence id.
 func (s *Session) Head(e *Env, kind mysql.Kind, sequence uint8, payload []byte) {
+	if s.headsAgain++; s.headsAgain <= s.heads {
+		return // repeated after Resume
+	}
+	s.heads = s.headsAgain
 	if s.phase == Over || len(payload) == 0 {
 		return
 	}
@@ -88,9 +92,8 @@ func (s *Session) Head(e *Env, kind mysql.Kind, sequence uint8, payload []byte) 
 	case kind == mysql.Kind(mysql.ComStmtPrepare):
 		id, _, _, ok := mysql.ParsePrepareOK(payload)
 		s.statements.targetAnswered(id, ok)
-		s.prepared++
-	case payload[0] == headerLocalFile && s.infile == infileMaybe:
-		s.infile, s.infileSeq = infileAsked, sequence
+	case payload[0] == headerLocalFile:
+		s.fileAsked(e, sequence)
 	}
 	s.advance(e)
 }
@@ -178,7 +181,7 @@ func (s *Session) refuse(e *Env, text string) {
 // with a new salt. It reports whether the session goes on.
 //
 //	int<1> command | string<NUL> user | int<1> length, auth response | string<NUL> schema | int<2> charset | …
-func (s *Session) changeUser(e *Env, rec *record, b []byte) bool {
+func (s *Session) changeUser(e *Env, b []byte) bool {
 	payload := b[mysql.HeaderSize+1:]
 	name, rest, ok := bytes.Cut(payload, []byte{0})
 	if ok && len(rest) > 0 && 1+int(rest[0]) <= len(rest) {

@@ -10,7 +10,7 @@ import (
 // A record is one captured command until its answer ends, or the file that a
 // client sent for LOAD DATA LOCAL.
 type record struct {
-	at    time.Duration // when its last octet, or its first where it is streamed, was captured
+	at    time.Duration // when its last octet was captured
 	size  int           // octets of it in Session.in
 	end   seq.Num       // the sequence number behind it, once it was sent whole
 	cmd   mysql.Command
@@ -26,6 +26,7 @@ const (
 	file                           // the octets of a LOAD DATA LOCAL, no command
 	counts                         // its column in the ledger is not decided yet
 	waited                         // counted as waiting
+	loads                          // its answer may be the request for a file
 )
 
 func (r *record) has(f recordFlags) bool { return r.flags&f != 0 }
@@ -40,7 +41,7 @@ type queue struct {
 
 func (q *queue) len() int       { return len(q.all) - q.head }
 func (q *queue) unsentLen() int { return len(q.all) - q.sent }
-func (q *queue) storage() int   { return cap(q.all) * 40 }
+func (q *queue) storage() int   { return cap(q.all) * 24 }
 
 // first returns the oldest record, unsent the oldest that was not sent whole,
 // last the youngest; nil where there is none.
@@ -55,11 +56,31 @@ func (q *queue) at(i int) *record {
 	return &q.all[i]
 }
 
+// lastSent returns the youngest record that was sent whole to the target.
+func (q *queue) lastSent() *record {
+	for i := q.sent - 1; i >= q.head; i-- {
+		if r := &q.all[i]; !r.has(drop | file) {
+			return r
+		}
+	}
+	return nil
+}
+
+// awaited returns the oldest record whose response the target owes.
+func (q *queue) awaited() *record {
+	for i := q.head; i < q.sent; i++ {
+		if r := &q.all[i]; !r.has(drop|file) && r.cmd.HasResponse() {
+			return r
+		}
+	}
+	return nil
+}
+
 // keepRecords is the storage an empty queue keeps, in records.
 const keepRecords = 4
 
 func (q *queue) push(r record) *record {
-	if q.head > 0 && len(q.all) == cap(q.all) {
+	if len(q.all) == cap(q.all) && q.head > len(q.all)/2 { // at least as many were taken out as move
 		n := copy(q.all, q.all[q.head:])
 		q.all = q.all[:n]
 		q.sent -= q.head
@@ -85,13 +106,15 @@ func (q *queue) pop() {
 // clear empties the queue.
 func (q *queue) clear() { *q = queue{} }
 
-// kinds appends the kinds of the records that were sent, or begun, and whose
-// response has not ended.
-func (q *queue) kinds(b []byte) []byte {
+// kinds appends the kinds of the records that were sent, or begun, without the
+// first ended of them.
+func (q *queue) kinds(b []byte, ended int) []byte {
 	for i := q.head; i < len(q.all); i++ {
 		r := &q.all[i]
 		if (i < q.sent || r.has(begun)) && !r.has(drop|file) && r.cmd.HasResponse() {
-			b = append(b, byte(r.cmd))
+			if ended--; ended < 0 {
+				b = append(b, byte(r.cmd))
+			}
 		}
 	}
 	return b

@@ -25,6 +25,7 @@ type reader struct {
 	body  int  // octets left of the packet at hand, which is read as it comes
 	more  bool // the packet at hand has 16 MiB: the next one belongs to the same command
 	part  partKind
+	file  bool          // the client sends a file for LOAD DATA LOCAL, up to an empty packet
 	last  mysql.Command // of the last command
 	acked seq.Num       // the client's ACK number at the last octets
 	gap   seq.Num       // resync: the client's ACK number at the hole
@@ -47,7 +48,6 @@ const streamHead = mysql.HeaderSize + 5
 // Data takes octets of the client, in order. ack is its ACK number with them,
 // end its sequence number behind them.
 func (s *Session) Data(e *Env, b []byte, ack, end seq.Num) {
-	s.goneAt = 0
 	if s.reader.mode == readNothing {
 		return
 	}
@@ -63,28 +63,6 @@ func (s *Session) Data(e *Env, b []byte, ack, end seq.Num) {
 		s.read(e)
 	}
 	s.advance(e)
-}
-
-// boundary reports whether b begins with a command, so that reading can go on
-// after a hole: a header of sequence id 0, a known command, a length that fits,
-// and a client that had read a response since (docs/architecture.md, Resynchronising).
-func (s *Session) boundary(b []byte, ack seq.Num) bool {
-	h, ok := mysql.ParseHeader(b)
-	if !ok || h.Sequence != 0 || h.Length == 0 || len(b) <= mysql.HeaderSize || !mysql.Command(b[mysql.HeaderSize]).Known() {
-		return false
-	}
-	rest := len(b) - mysql.HeaderSize - h.Length
-	if rest > 0 { // pipelined commands: the next one must look right as well
-		next, ok := mysql.ParseHeader(b[mysql.HeaderSize+h.Length:])
-		if ok && (next.Sequence != 0 || next.Length == 0) {
-			return false
-		}
-	}
-	if rest < 0 && !s.reader.gap.Before(ack) {
-		return false // longer than the segment, and no response came: most likely a command's middle
-	}
-	s.reader.mode = readCommands
-	return true
 }
 
 // read moves the cursor over what is whole in Session.in.
@@ -133,8 +111,13 @@ func (s *Session) nowhere(e *Env, n int) {
 func (s *Session) packet(e *Env, h mysql.Header, b []byte) bool {
 	r := &s.reader
 	whole := len(b) >= mysql.HeaderSize+h.Length
-	if r.more { // the command goes on
+	switch {
+	case r.more: // the command, or the file, goes on
 		s.part(h, r.part)
+		return true
+	case r.file: // whatever the sequence id: it wraps in a file of 4 MiB
+		r.file = h.Length > 0
+		s.part(h, partFile)
 		return true
 	}
 	switch r.mode {
@@ -161,6 +144,7 @@ func (s *Session) packet(e *Env, h mysql.Header, b []byte) bool {
 		switch {
 		case r.last == mysql.ComQuery && h.Sequence != 1:
 			s.beginFile()
+			r.file = h.Length > 0
 			s.part(h, partFile)
 		case r.last == mysql.ComChangeUser:
 			s.part(h, partNowhere)
@@ -202,9 +186,6 @@ func (s *Session) part(h mysql.Header, to partKind) {
 	r.body = mysql.HeaderSize + h.Length
 	r.part = to
 	r.more = h.Length == mysql.MaxPayload
-	if to == partFile && h.Length == 0 {
-		r.last = mysql.ComSleep // the empty packet ends the file
-	}
 }
 
 // take moves the cursor over n octets of a packet that is read as it comes.
@@ -226,7 +207,7 @@ func (s *Session) packetEnd() {
 	if r.more || r.part == partNowhere || last == nil {
 		return
 	}
-	if r.part == partCommand || r.last == mysql.ComSleep {
+	if r.part == partCommand || !r.file {
 		last.flags &^= open
 	}
 }
@@ -237,6 +218,9 @@ func (s *Session) packetEnd() {
 func (s *Session) command(e *Env, cmd mysql.Command, size, left int, f recordFlags) bool {
 	s.reader.last = cmd
 	e.Counts.Commands.Captured++
+	if s.left {
+		s.lose(e, ledger.TargetClosed)
+	}
 	switch s.outcome {
 	case skipped:
 		e.Counts.Commands.Skipped[s.reason]++
@@ -259,11 +243,8 @@ func (s *Session) command(e *Env, cmd mysql.Command, size, left int, f recordFla
 		f = f&^counts | drop
 	}
 	s.queue.push(record{at: e.At, size: size, cmd: cmd, flags: f})
-	switch cmd {
-	case mysql.ComStmtPrepare:
+	if cmd == mysql.ComStmtPrepare {
 		s.statements.prepare(s.reader.end.Add(-left), s.reader.acked)
-	case mysql.ComResetConnection, mysql.ComChangeUser:
-		s.statements.deallocateAll()
 	}
 	return true
 }
@@ -283,12 +264,9 @@ func neverReplayed(cmd mysql.Command) bool {
 	return cmd == mysql.ComShutdown || cmd == mysql.ComProcessKill || cmd == mysql.ComClone
 }
 
-// beginFile queues the client's file for LOAD DATA LOCAL, unless it is queued.
+// beginFile queues the client's file for LOAD DATA LOCAL.
 func (s *Session) beginFile() {
-	if s.outcome != undecided {
-		return
-	}
-	if last := s.queue.last(); last == nil || !last.has(file) || !last.has(open) {
+	if s.outcome == undecided {
 		s.queue.push(record{flags: file | open})
 	}
 }

@@ -24,7 +24,7 @@ func (s *Session) Report(e *Env, r *wire.Report, ended, errors int, frame [16]by
 	}
 	s.Conn.Receive(e.Now, &e.Pool, r)
 	s.frame = frame
-	s.prepared = 0
+	s.heads, s.headsAgain = s.heads-s.headsAgain, 0
 	if s.phase == Opening && s.Conn.Synchronized() {
 		s.phase = Greeting
 	}
@@ -37,6 +37,7 @@ func (s *Session) Report(e *Env, r *wire.Report, ended, errors int, frame [16]by
 	}
 	s.ended += ended
 	s.complete(e)
+	s.checkFile(e)
 	s.checkFate(e)
 	if s.Conn.State() == tcpstate.CloseWait && s.phase < Closing {
 		s.targetLeft(e)
@@ -61,7 +62,7 @@ func (s *Session) complete(e *Env) {
 		case s.ended > 0:
 			s.ended--
 			s.answered(e, r)
-			if next := q.at(q.head + 1); s.infile != infileNone && (next == nil || next.has(file) || q.head+1 == q.sent) {
+			if r.has(loads) {
 				s.infile = infileNone
 			}
 		default:
@@ -72,6 +73,9 @@ func (s *Session) complete(e *Env) {
 }
 
 func (s *Session) answered(e *Env, r *record) {
+	if !r.has(counts) {
+		return
+	}
 	e.Counts.Commands.Answered++
 	e.Counts.Lag.Record(e.Now - r.at)
 }

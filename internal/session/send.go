@@ -134,9 +134,7 @@ func (s *Session) gate(e *Env, rec *record, b []byte) gate {
 	case s.infile == infileMaybe:
 		return gateFile
 	case s.infile == infileAsked:
-		// Production's server did not ask, for no file follows: send an empty one.
-		s.Conn.Write(&e.Pool, mysql.AppendHeader(nil, 0, s.infileSeq+1))
-		s.infile = infileMaybe
+		s.noFile(e)
 		return gateFile
 	case rec.cmd == mysql.ComQuit:
 		if s.queue.first() != rec {
@@ -147,6 +145,40 @@ func (s *Session) gate(e *Env, rec *record, b []byte) gate {
 		return s.statements.gate(e.Now, rec.at, b, s.mariadb)
 	}
 	return gateNone
+}
+
+// fileAsked takes the target's request for the file of a LOAD DATA LOCAL.
+func (s *Session) fileAsked(e *Env, sequence uint8) {
+	if s.infile == infileNone {
+		// The statement did not look like one. The request must be the answer to
+		// what was sent last: anything behind it has become the file.
+		r := s.queue.lastSent()
+		if r == nil || !r.cmd.HasResponse() || s.queue.unsentLen() > 0 && s.queue.unsent().has(begun) {
+			s.lose(e, ledger.ResponseTimeout)
+			return
+		}
+		r.flags |= loads
+	}
+	s.infile, s.infileSeq = infileAsked, sequence
+}
+
+// checkFile ends the session if the request for a file was the answer to an
+// earlier command than it was taken for. How many responses ended before the
+// request, only the report behind it says.
+func (s *Session) checkFile(e *Env) {
+	if s.infile != infileAsked || s.heads > 0 {
+		return
+	}
+	if r := s.queue.awaited(); r == nil || !r.has(loads) {
+		s.lose(e, ledger.ResponseTimeout)
+	}
+}
+
+// noFile answers the target's request with an empty file: the client sent none,
+// for production did not ask.
+func (s *Session) noFile(e *Env) {
+	s.writePacket(e, s.infileSeq+1, nil)
+	s.infile = infileMaybe
 }
 
 // emit sends b, the octets of rec that are there, or drops them.
@@ -170,18 +202,21 @@ func (s *Session) emit(e *Env, rec *record, b []byte) {
 	case first && rec.cmd == mysql.ComQuit:
 		s.Conn.Write(&e.Pool, b)
 		s.close(e)
-	case first && rec.cmd == mysql.ComChangeUser:
-		if !s.changeUser(e, rec, b) {
-			return
-		}
-		e.Out.Kinds = append(e.Out.Kinds, byte(rec.cmd))
 	case first:
-		s.write(e, rec.cmd, b)
+		if rec.cmd == mysql.ComChangeUser {
+			if !s.changeUser(e, b) {
+				return
+			}
+		} else {
+			s.write(e, rec.cmd, b)
+		}
+		s.statements.sent(rec.cmd)
 		if rec.cmd.HasResponse() {
 			e.Out.Kinds = append(e.Out.Kinds, byte(rec.cmd))
 		}
 		if rec.cmd == mysql.ComQuery && s.caps&mysql.ClientLocalFiles != 0 && loadsData(b[mysql.HeaderSize+1:]) {
 			s.infile = infileMaybe
+			rec.flags |= loads
 		}
 	default:
 		s.Conn.Write(&e.Pool, b)

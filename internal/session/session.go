@@ -123,7 +123,8 @@ type Session struct {
 	stopped    bool // by Stop: what is undecided stays so
 	goneAt     time.Duration
 	statements statements
-	prepared   uint8    // PREPARE heads since the last report, see Resume
+	heads      uint16   // packets of the target seen since the last report
+	headsAgain uint16   // of these, those seen since Resume: see there
 	frame      [16]byte // the intercept's framing state at RCV.NXT
 	waiting    gate     // why the first record that was not sent waits
 }
@@ -171,24 +172,25 @@ func (s *Session) Storage() int {
 // Open connects to the target from flow.Src. The caller has registered the
 // 4-tuple with the intercept, with the kinds that Unanswered returns.
 func (s *Session) Open(e *Env, flow wire.Flow, iss seq.Num, mss int) {
-	if s.phase != Queued {
+	if s.phase != Queued || s.stopped {
 		return
 	}
 	s.phase = Opening
-	s.loginEnds = 1
+	s.loginEnds, s.ended = 1, 0
+	s.heads, s.headsAgain = 0, 0
 	s.Conn.Open(e.Now, flow, iss, mss)
 }
 
 // Unanswered appends the kinds of what was sent, or will be with the SYN, and is
 // not answered, in order.
 func (s *Session) Unanswered(b []byte) []byte {
-	switch s.phase {
-	case Queued, Opening, Greeting:
-		return append(b, byte(mysql.KindGreeting))
-	case LoggingIn:
-		return append(b, byte(mysql.KindLogin))
+	if s.phase < Ready {
+		return append(b, byte(mysql.KindGreeting)) // it starts over after a pause
 	}
-	return s.queue.kinds(b)
+	if s.loginEnds > 0 { // its OK was seen, but that it ended was not reported
+		b = append(b, byte(mysql.KindLogin))
+	}
+	return s.queue.kinds(b, s.ended)
 }
 
 // Frame returns the intercept's framing state at the connection's RCV.NXT.
@@ -210,10 +212,10 @@ func (s *Session) Pause(e *Env) {
 }
 
 // Resume goes on after a pause. What the intercept saw and could not report, it
-// will see again, for the target repeats what was not acknowledged.
+// will see again, for the target repeats what was not acknowledged: among that,
+// the packets it returned since its last report.
 func (s *Session) Resume(e *Env) {
-	s.statements.forgetLast(int(s.prepared))
-	s.prepared = 0
+	s.headsAgain = 0
 	s.Conn.Resume(e.Now)
 }
 

@@ -28,6 +28,8 @@ const (
 	answered                             // the target answered
 	refused                              // with an error
 	gone                                 // closed by COM_STMT_CLOSE, or by a reset of the session
+	sent                                 // the PREPARE went to the target
+	unsure                               // behind it octets were not captured, which may have held another PREPARE
 )
 
 // statements maps the ids of prepared statements from production to the target,
@@ -43,6 +45,9 @@ func (t *statements) storage() int { return cap(t.all) * 20 }
 func (t *statements) prepare(end, ack seq.Num) {
 	t.all = append(t.all, statement{end: end, ack: ack})
 }
+
+// unprepare takes the last PREPARE back: it does not go to the target.
+func (t *statements) unprepare() { t.all = t.all[:len(t.all)-1] }
 
 // productionAnswered takes the id in production's answer, which began at the
 // server's sequence number at and acknowledged the client's octets before ack.
@@ -72,7 +77,7 @@ func (t *statements) productionAnswered(id uint32, at, ack seq.Num) {
 	}
 	// A pipelined PREPARE's answer begins behind others. One candidate is it;
 	// between several, one of which may have failed, nothing decides.
-	if n == 1 {
+	if n == 1 && only.flags&unsure == 0 {
 		only.production = id
 		only.flags |= known
 		return
@@ -89,7 +94,7 @@ func (t *statements) productionAnswered(id uint32, at, ack seq.Num) {
 func (t *statements) targetAnswered(id uint32, ok bool) {
 	for i := range t.all {
 		s := &t.all[i]
-		if s.flags&answered != 0 {
+		if s.flags&(sent|answered) != sent {
 			continue
 		}
 		s.flags |= answered
@@ -101,13 +106,32 @@ func (t *statements) targetAnswered(id uint32, ok bool) {
 	}
 }
 
-// forgetLast takes back the target's last n answers, which will come again.
-func (t *statements) forgetLast(n int) {
-	for i := len(t.all) - 1; i >= 0 && n > 0; i-- {
-		if s := &t.all[i]; s.flags&answered != 0 {
-			s.flags &^= answered | refused
-			n--
+// gap says that octets of the client were not captured.
+func (t *statements) gap() {
+	for i := range t.all {
+		if s := &t.all[i]; s.flags&known == 0 {
+			s.flags |= unsure
 		}
+	}
+}
+
+// sent says that cmd was sent to the target.
+func (t *statements) sent(cmd mysql.Command) {
+	switch cmd {
+	case mysql.ComStmtPrepare:
+		for i := range t.all {
+			if s := &t.all[i]; s.flags&sent == 0 {
+				s.flags |= sent
+				return
+			}
+		}
+	case mysql.ComResetConnection, mysql.ComChangeUser: // they deallocate what was prepared before
+		for i := range t.all {
+			if s := &t.all[i]; s.flags&sent != 0 {
+				s.flags |= gone
+			}
+		}
+		t.sweep()
 	}
 }
 
@@ -115,6 +139,9 @@ func (t *statements) forgetLast(n int) {
 func (t *statements) find(id uint32) *statement {
 	for i := len(t.all) - 1; i >= 0; i-- {
 		s := &t.all[i]
+		if s.flags&sent == 0 {
+			continue // it comes later
+		}
 		if id == lastPrepared || s.flags&(known|gone) == known && s.production == id {
 			return s
 		}
@@ -170,14 +197,6 @@ func (t *statements) close(id uint32) {
 		s.flags |= gone
 		t.sweep()
 	}
-}
-
-// deallocateAll marks all statements as gone: the session was reset.
-func (t *statements) deallocateAll() {
-	for i := range t.all {
-		t.all[i].flags |= gone
-	}
-	t.sweep()
 }
 
 // sweep drops what is gone and answered, and PREPAREs that both servers

@@ -82,6 +82,7 @@ type Conn struct {
 	rstNow      bool  // a RST with rstSeq is due: the answer to a half-open connection
 	paused      bool  // nothing may be sent: nobody would see the replies
 	probing     bool  // the window is closed: the timer sends probes
+	more        bool  // the last Poll stopped at maxBurst
 	recovery    bool  // in fast recovery (RFC 6582)
 	resendFirst bool  // the first segment in flight is to be repeated at once
 	timing      bool  // the segment that ends at rtt.seq is being timed

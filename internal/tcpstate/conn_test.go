@@ -146,7 +146,7 @@ func exchange(c *Conn, p *peer, pool *buffer.Pool, now *time.Duration, loss floa
 			}
 			continue
 		}
-		if len(segs) > 0 {
+		if len(segs) > 0 || c.More() {
 			continue
 		}
 		d := c.Deadline()

@@ -12,6 +12,7 @@ import (
 // allow, what must be repeated, the FIN, and an ACK if one is due that rode on
 // nothing. The payloads are views, valid until the next call on c.
 func (c *Conn) Poll(now time.Duration, p *buffer.Pool, out []wire.Segment) []wire.Segment {
+	c.more = false
 	if c.fate != Alive || c.state == Closed || c.paused {
 		return out
 	}
@@ -48,6 +49,14 @@ func (c *Conn) Poll(now time.Duration, p *buffer.Pool, out []wire.Segment) []wir
 	}
 	return out
 }
+
+// maxBurst is how many data segments a Poll appends at the most, so that one
+// connection with much to send does not keep the others waiting.
+const maxBurst = 64
+
+// More reports whether the last Poll stopped short: the next one may send more
+// at once.
+func (c *Conn) More() bool { return c.more }
 
 func (c *Conn) syn(now time.Duration) wire.Segment {
 	if c.snd.max != c.iss {
@@ -109,7 +118,10 @@ func (c *Conn) pollData(now time.Duration, out []wire.Segment) []wire.Segment {
 	}
 	c.restartIdle(now)
 	limit := c.snd.una.Add(int(min(c.snd.wnd, c.cong.wnd)))
-	for {
+	for n := 0; ; n++ {
+		if c.more = n == maxBurst; c.more {
+			break
+		}
 		room := c.snd.nxt.To(limit)
 		s, ok := c.segment(c.snd.nxt, room)
 		if !ok {

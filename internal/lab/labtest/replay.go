@@ -31,9 +31,10 @@ type Load struct {
 	Seconds                       float64
 }
 
-// patience is how long a replay may go on behind its load. It is a bound
-// against hanging, no measure: how long it took is logged.
-const patience = 20 * time.Second
+// patience is how long a replay may go on behind its load without the target
+// counting anything more. It is a bound against hanging, no measure: how long it
+// took is logged.
+const patience = 5 * time.Second
 
 // Begin starts counting, then intercept, then mrtecopy. What is still running
 // when the test ends is killed, and what it said is logged if the test failed.
@@ -92,7 +93,7 @@ func (r *Replay) Tend(d *lab.Daemon) {
 		return
 	}
 	r.T.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
 		if _, err := d.Kill(ctx); err != nil {
 			r.T.Error(err)
@@ -152,17 +153,27 @@ func (r *Replay) Client(name string, args ...string) string {
 }
 
 // CatchUp waits until the target has counted all that production has, and
-// returns what both have. It gives up when the target stays behind.
-func (r *Replay) CatchUp() (production, target lab.Counters) {
+// returns what both have. It gives up when the target stays behind. Of the
+// counters named the target may have more; these are evened out.
+func (r *Replay) CatchUp(more ...string) (production, target lab.Counters) {
 	r.T.Helper()
-	deadline := time.Now().Add(patience)
+	var counted int64
+	moved := time.Now()
 	for {
 		var err error
 		production, err = r.Production.Since(r.Ctx)
 		r.must(err)
 		target, err = r.Target.Since(r.Ctx)
 		r.must(err)
-		if lab.Difference(production, target) == "" || time.Now().After(deadline) {
+		for _, name := range more {
+			if target[name] > production[name] {
+				target[name] = production[name]
+			}
+		}
+		if n := target["Questions"]; n != counted {
+			counted, moved = n, time.Now()
+		}
+		if lab.Difference(production, target) == "" || time.Since(moved) > patience {
 			return production, target
 		}
 		time.Sleep(20 * time.Millisecond)

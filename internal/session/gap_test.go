@@ -1,0 +1,357 @@
+package session
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"mrtecopy/internal/mysql"
+)
+
+// offset returns where the n-th captured segment begins.
+func (c *client) offset(n int) (at int) {
+	for _, it := range c.items[:n] {
+		at += len(it.b)
+	}
+	return at
+}
+
+func TestGap(t *testing.T) {
+	settle := func(m *sim) { m.settle(time.Second) }
+	big := strings.Repeat("x", 2<<20)
+	// without takes expectations out.
+	without := func(c *client, n ...int) {
+		for i := len(n) - 1; i >= 0; i-- {
+			c.expect = append(c.expect[:n[i]], c.expect[n[i]+1:]...)
+		}
+	}
+	run(t, []scenario{
+		{
+			name: "inside a command",
+			client: func(c *client) {
+				c.login().query("select 1").query("select 2").query("select 3").quit()
+				c.hole(c.offset(2)+6, 3)
+				without(c, 1)
+			},
+			account: "answered=3 lost.capture_gap=1 session replayed",
+			paces:   []string{"one by one", "at once", "a turn each"},
+		},
+		{
+			name: "the end of a command",
+			client: func(c *client) {
+				c.login().query("select 1").query("select 2").query("select 3").quit()
+				c.hole(c.offset(2)+6, 7)
+				without(c, 1)
+			},
+			account: "answered=3 lost.capture_gap=1 session replayed",
+			paces:   []string{"one by one", "at once", "a turn each"},
+		},
+		{
+			name: "a header's middle",
+			client: func(c *client) {
+				c.login().query("select 1").query("select 2").query("select 3").quit()
+				c.hole(c.offset(2)+2, 4)
+				without(c, 1)
+			},
+			account: "answered=3 lost.capture_gap=1 session replayed",
+			paces:   []string{"one by one", "at once", "a turn each"},
+		},
+		{
+			name: "the beginning of a command",
+			client: func(c *client) {
+				c.login().query("select 1").query("select 2").query("select 3").quit()
+				c.hole(c.offset(2), 4)
+				without(c, 1)
+			},
+			account: "answered=3 lost.capture_gap=1 session replayed",
+			paces:   []string{"one by one", "at once", "a turn each"},
+		},
+		{
+			name: "a whole command",
+			client: func(c *client) {
+				c.login().query("select 1").query("select 2").query("select 3").quit()
+				c.hole(c.offset(2), len(c.items[2].b))
+				without(c, 1)
+			},
+			account: "answered=3 lost.capture_gap=1 session replayed",
+			paces:   []string{"one by one", "at once", "a turn each"},
+		},
+		{
+			name: "from one command into another",
+			client: func(c *client) {
+				c.login().query("select 1").query("select 2").query("select 3").quit()
+				c.hole(c.offset(2)+6, 10)
+				without(c, 1, 2)
+			},
+			account: "answered=2 lost.capture_gap=1 session replayed", // how many there were, nobody knows
+			paces:   []string{"one by one", "at once", "a turn each"},
+		},
+		{
+			name: "COM_QUIT",
+			client: func(c *client) {
+				c.login().query("select 1").quit()
+				c.hole(c.offset(2), 5)
+				without(c, 1)
+			},
+			account: "answered=1 lost.capture_gap=1 session replayed",
+			paces:   []string{"one by one", "at once", "a turn each"},
+		},
+		{
+			name:    "in the login",
+			client:  func(c *client) { c.login().queries(2).quit(); c.hole(20, 7); c.expect = nil },
+			account: "session skipped capture_gap",
+		},
+		{
+			name:    "the whole login",
+			client:  func(c *client) { c.login().queries(2).quit(); c.hole(0, len(c.items[0].b)); c.expect = nil },
+			account: "session skipped capture_gap",
+		},
+		{
+			name: "in a reply of the login",
+			client: func(c *client) {
+				c.login()
+				c.packet(3, make([]byte, 256))
+				c.queries(2).quit()
+				c.hole(c.offset(1)+17, 40)
+			},
+			account: "answered=3 session replayed",
+		},
+		{
+			name: "a whole reply of the login",
+			client: func(c *client) {
+				c.login()
+				c.packet(3, make([]byte, 256))
+				c.answer(11)
+				c.queries(2).quit()
+				c.hole(c.offset(1), 260)
+			},
+			account: "answered=3 session replayed",
+		},
+		{
+			name: "inside a streamed command of which a part was sent",
+			client: func(c *client) {
+				c.login().query("select 1").do(settle).query("insert " + big).query("select 2").quit()
+				c.hole(c.offset(3)+1<<20, 100)
+				c.expect = c.expect[:1]
+			},
+			account: "answered=1 lost.capture_gap=3 session lost capture_gap",
+			paces:   oneByOne,
+		},
+		{
+			name: "inside a streamed command that waits",
+			client: func(c *client) {
+				c.login().query("select 1").query("insert " + big).query("select 2").quit()
+				c.hole(c.offset(2)+1<<20, 100)
+				without(c, 1)
+			},
+			account: "answered=3 lost.capture_gap=1 session replayed",
+			paces:   []string{"at once"},
+		},
+		{
+			name: "the end of a streamed command that waits",
+			client: func(c *client) {
+				c.login().query("select 1").query("insert " + big).query("select 2").quit()
+				c.hole(c.offset(2)+1<<20, 1<<20+12)
+				without(c, 1)
+			},
+			account: "answered=3 lost.capture_gap=1 session replayed",
+			paces:   []string{"at once"},
+		},
+		{
+			name: "two inside a streamed command that waits",
+			client: func(c *client) {
+				c.login().query("select 1").query("insert " + big).query("select 2").quit()
+				c.hole(c.offset(2)+1<<20, 100)
+				c.hole(c.offset(2)+1<<20+500, 100)
+				without(c, 1)
+			},
+			account: "answered=3 lost.capture_gap=1 session replayed",
+			paces:   []string{"at once"},
+		},
+		{
+			name: "from a streamed command that waits into the next",
+			client: func(c *client) {
+				c.login().query("select 1").query("insert " + big).query("select 2").query("select 3").quit()
+				c.hole(c.offset(2)+1<<20, 1<<20+20)
+				without(c, 1, 2)
+			},
+			account: "answered=3 lost.capture_gap=1 session replayed",
+			paces:   []string{"at once"},
+		},
+		{
+			name:   "inside a streamed PREPARE that waits: later ones are not mistaken for it",
+			target: func(v *server) { v.nextID = 10 },
+			client: func(c *client) {
+				c.login()
+				a := c.prepare("p0c0 a")
+				b := c.prepare("p0c0 " + big)
+				d := c.prepare("p0c0 d")
+				c.do(settle).execute(a).execute(d).close(d).do(settle)
+				c.execute(b).forget(1)
+				c.fin()
+				c.hole(c.offset(3)+1<<20, 100)
+				without(c, 1)
+			},
+			account: "answered=5 lost.statement_id=1 lost.capture_gap=1 session lost statement_id",
+			paces:   []string{"at once"},
+		},
+		{
+			name: "a PREPARE behind one that production refused: its id is not taken for the other's",
+			client: func(c *client) {
+				c.login()
+				c.prepare("~a")
+				b := c.prepare("p0c0 b")
+				c.execute(b).forget(1)
+				c.fin()
+				c.hole(c.offset(2), len(c.items[2].b))
+				without(c, 1)
+			},
+			account: "answered=1 lost.statement_id=1 lost.capture_gap=1 session lost statement_id",
+			paces:   oneByOne,
+		},
+		{
+			name: "inside a file",
+			client: func(c *client) {
+				c.login().query("select 1").load("LOAD DATA LOCAL INFILE 'f'", "one", "two", "three").query("select 2").quit()
+				c.hole(c.offset(4)+5, 1)
+				c.expect = c.expect[:2]
+			},
+			account: "answered=1 lost.capture_gap=3 session lost capture_gap",
+			paces:   oneByOne,
+		},
+		{
+			name: "between a file's packets",
+			client: func(c *client) {
+				c.login().query("select 1").load("LOAD DATA LOCAL INFILE 'f'", "one", "two", "three").query("select 2").quit()
+				c.hole(c.offset(4), 7)
+				c.expect = c.expect[:2]
+			},
+			account: "answered=1 lost.capture_gap=3 session lost capture_gap",
+			paces:   oneByOne,
+		},
+		{
+			name:   "between packets of a file that the target did not want",
+			target: func(v *server) { v.noFiles = true },
+			client: func(c *client) {
+				c.login().query("select 1").load("LOAD DATA LOCAL INFILE 'f'", "one", "two", "three").query("select 2").quit()
+				c.hole(c.offset(4), 7)
+				without(c, 2)
+			},
+			account: "answered=4 errors=1 session replayed",
+			paces:   oneByOne,
+		},
+		{
+			name: "in a proof of COM_CHANGE_USER",
+			client: func(c *client) {
+				c.login().changeUser("other", "").query("select 1").quit()
+				c.hole(c.offset(2)+6, 3)
+			},
+			account: "answered=3 session replayed",
+		},
+		{
+			name: "in a session that is not replayed",
+			client: func(c *client) {
+				l := testLogin
+				l.User = "stranger"
+				c.loginAs(l).query("select 1").query("select 2").query("select 3").quit()
+				c.hole(c.offset(2)+6, 3)
+				c.expect = nil
+			},
+			account: "skipped.unknown_user=4 session skipped unknown_user",
+			paces:   []string{"one by one", "at once", "a turn each"},
+		},
+	})
+}
+
+// TestGapEverywhere loses frames, or their ends, everywhere in a client's
+// stream: nothing is executed that the client did not say.
+func TestGapEverywhere(t *testing.T) {
+	make := func() *client {
+		c := newClient().login().query("select 1")
+		a := c.prepare("p1c1 a")
+		b := c.prepare("p0c0 b")
+		c.execute(a).execute(b).close(a).query("select 2").load("LOAD DATA LOCAL INFILE 'f'", "one", "two")
+		d := c.prepare("p0c0 d")
+		c.execute(d).execute(b).reset()
+		e := c.prepare("p0c0 e")
+		c.execute(e).changeUser("other", "")
+		return c.query("select 3").query("select 4").quit()
+	}
+	for _, segment := range []int{1 << 20, 40, 17, 10, 6} {
+		pieces := make().split(func() int { return segment }).items
+		at := 0
+		for i, it := range pieces {
+			if it.kind != itemData {
+				continue
+			}
+			// A frame that was cut, or lost, and some behind it.
+			for from := range it.b {
+				for n, more := len(it.b)-from, i; more < min(i+3, len(pieces)); more++ {
+					if more > i {
+						n += len(pieces[more].b)
+					}
+					for _, p := range []pace{atOnce, lockstep} {
+						m := newSim(t)
+						m.peer.server.nextID = 2 // what is mixed up names another statement
+						c := make().split(func() int { return segment }).hole(at+from, n)
+						m.play(c, p)
+						m.executedPart(c.expect)
+						m.over()
+						if t.Failed() {
+							t.Fatalf("segments of %d, hole of %d at %d", segment, n, at+from)
+						}
+					}
+				}
+			}
+			at += len(it.b)
+		}
+	}
+}
+
+func TestResynchronising(t *testing.T) {
+	packet := func(sequence uint8, payload string) string {
+		return string(mysql.AppendHeader(nil, len(payload), sequence)) + payload
+	}
+	tests := []struct {
+		name string
+		b    string
+		read bool // the client has read since the hole
+		want bool
+	}{
+		{"a command", packet(0, "\x03select 1"), false, true},
+		{"two", packet(0, "\x03select 1") + packet(0, "\x0e"), false, true},
+		{"one and the beginning of another", packet(0, "\x03select 1") + "\x05", false, true},
+		{"another sequence id", packet(1, "\x03select 1"), true, false},
+		{"no known command", packet(0, "\x7fselect 1"), true, false},
+		{"a command that no client sends", packet(0, "\x00"), true, false},
+		{"a length that does not fit the command", packet(0, "\x0e\x00\x00"), true, false},
+		{"a short command", packet(0, "\x0e"), true, true},
+		{"a short command, but it may be the end of one", packet(0, "\x0e"), false, false},
+		{"an empty packet", packet(0, ""), true, false},
+		{"a header alone", "\x05\x00\x00\x00", true, false},
+		{"less", "\x05\x00", true, false},
+		{"one and what cannot follow", packet(0, "\x03select 1") + packet(7, "x"), true, false},
+		{"one and an empty packet", packet(0, "\x03select 1") + packet(0, ""), true, false},
+		{"the beginning of one, behind a response", packet(0, "\x03select 1")[:9], true, true},
+		{"what may be the middle of one", packet(0, "\x03select 1")[:9], false, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			m := newSim(t)
+			m.call(func(e *Env) { m.sess.Captured(e, true) })
+			c := newClient().login()
+			m.feed(&c.items[0])
+			m.settle(time.Second)
+			m.call(func(e *Env) { m.sess.Data(e, []byte("\x09\x00\x00\x00\x03sel"), c.read, c.nxt.Add(8)) })
+			m.call(func(e *Env) { m.sess.Gap(e, 100, c.nxt.Add(108)) })
+			ack := c.read
+			if tt.read {
+				ack = ack.Add(20)
+			}
+			m.call(func(e *Env) { m.sess.Data(e, []byte(tt.b), ack, c.nxt.Add(108+len(tt.b))) })
+			if got := m.sess.reader.mode == readCommands; got != tt.want {
+				t.Errorf("read as a command: %v, want %v", got, tt.want)
+			}
+		})
+	}
+}

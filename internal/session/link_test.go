@@ -1,0 +1,136 @@
+package session
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"mrtecopy/internal/mysql"
+)
+
+// linkClient does a little of everything that waits for the target.
+func linkClient() *client {
+	c := newClient().login().query("select 1")
+	a := c.prepare("p1c1 a")
+	c.pipeline(func() { c.prepare("p0c0 b") })
+	c.execute(a).execute(2).changeUser("other", "").load("LOAD DATA LOCAL INFILE 'f'", "one", "two").query("bad")
+	d := c.prepare("p0c2 d")
+	c.execute(d).close(d).query("select 12")
+	e := c.prepare("p2c2 e")
+	return c.execute(e).query("select 3").quit()
+}
+
+const linkAccount = "answered=16 errors=1 session replayed"
+
+// TestInterceptRestarts takes the intercept away at every turn of a replay.
+func TestInterceptRestarts(t *testing.T) {
+	for name, p := range paces {
+		for _, login := range []loginStyle{loginAtOnce, loginSwitch} {
+			for _, pause := range []int{1, 5} {
+				for at := 1; ; at++ {
+					m := newSim(t)
+					m.peer.server.login, m.peer.server.nextID = login, 5
+					upAt := 0
+					m.hook = func(m *sim) {
+						switch m.turns {
+						case at:
+							m.linkDown()
+							upAt = at + pause
+						case upAt:
+							m.linkUp()
+						}
+					}
+					c := linkClient()
+					if p.merge {
+						c.merge()
+					}
+					m.play(c, func() int { return min(1, p.pace()*p.pace()) })
+					checkLink(m, c, fmt.Sprintf("%s, login style %d: down for %d turns at %d", name, login, pause, at))
+					if m.turns < at {
+						break
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestReportsGetLost takes the intercept away between the packets it returned
+// and the report behind them: both come again.
+func TestReportsGetLost(t *testing.T) {
+	for name, p := range paces {
+		for at := 0; ; at++ {
+			m := newSim(t)
+			m.peer.server.nextID = 5
+			reports, upAt := 0, 0
+			m.cut = func() bool {
+				cut := reports == at || reports == at+1 // the second is that of the repeated packets
+				if reports++; cut {
+					upAt = m.turns + 3
+				}
+				return cut
+			}
+			m.hook = func(m *sim) {
+				if m.turns == upAt {
+					m.linkUp()
+				}
+			}
+			c := linkClient()
+			if p.merge {
+				c.merge()
+			}
+			m.play(c, func() int { return min(1, p.pace()*p.pace()) })
+			checkLink(m, c, fmt.Sprintf("%s, report %d", name, at))
+			if reports < at {
+				break
+			}
+		}
+	}
+}
+
+func checkLink(m *sim, c *client, what string) {
+	m.tb.Helper()
+	// What a session that had not logged in yet did is done again.
+	m.executed(c.expect)
+	if got := m.account(); got != linkAccount {
+		m.tb.Fatalf("%s:\n got %s\nwant %s", what, got, linkAccount)
+	}
+	m.over()
+	if m.tb.Failed() {
+		m.tb.Fatal(what)
+	}
+}
+
+func TestNoIntercept(t *testing.T) {
+	m := newSim(t)
+	m.up = false
+	c := newClient().login().queries(3)
+	m.play(c, atOnce)
+	if m.sess.Phase() != Queued || m.peer.conns != 0 || !m.sess.Busy() {
+		t.Errorf("phase %d, %d connections; want a session that waits", m.sess.Phase(), m.peer.conns)
+	}
+	if got, want := m.account(), "pending=3 session open"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	m.linkUp()
+	m.settle(time.Second)
+	m.executed(c.expect)
+	if got, want := m.account(), "answered=3 session open"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestUnanswered(t *testing.T) {
+	m := newSim(t)
+	m.peer.server.mute = "sleep"
+	c := newClient().login().query("select 1").query("sleep").query("select 2")
+	a := c.prepare("p0c0 a")
+	c.statement(mysql.ComStmtSendLongData, a, "abcd").command(mysql.ComShutdown, "", 1)
+	if got := string(m.sess.Unanswered(nil)); got != "\xf0" {
+		t.Errorf("before anything was sent: %q", got)
+	}
+	m.play(c, atOnce)
+	if got := string(m.sess.Unanswered(nil)); got != "\x03\x03\x16" {
+		t.Errorf("behind a command that is not answered: %q", got)
+	}
+}

@@ -1,0 +1,388 @@
+package session
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"strings"
+
+	"mrtecopy/internal/mysql"
+)
+
+// A server is a model of the target: it answers commands, and writes down what
+// it executed, with a statement's text in place of its id. Whatever does not
+// fit the protocol is a fault.
+type server struct {
+	// How it behaves.
+	version  string
+	caps     mysql.Capabilities
+	greeting []byte // a payload in place of a greeting
+	login    loginStyle
+	nextID   uint32 // of the next statement
+	mute     string // a query that begins so is never answered
+	noFiles  bool   // LOAD DATA LOCAL is refused
+	password string
+
+	executed []string
+	faults   []string
+	conn     serverConn
+	users    []string // who logged in, with the schema
+	quitFIN  int      // COM_QUITs that came in one segment with the FIN
+	cut      bool     // the connection was reset
+	leaves   bool     // it closes the connection after what it has said
+}
+
+type loginStyle uint8
+
+const (
+	loginAtOnce loginStyle = iota
+	loginSwitch
+	loginRefused
+	loginForeign // by a plugin that cannot be spoken
+	loginMore    // by more than a hash
+)
+
+// A serverConn is a server's state of one connection.
+type serverConn struct {
+	in         []byte
+	big        []byte // a command of several packets
+	seq        uint8  // the sequence id expected next
+	wait       serverWait
+	caps       mysql.Capabilities
+	salt       byte
+	statements map[uint32]string
+	last       uint32
+	file       []byte
+	loading    string
+	muted      bool
+	finLast    bool
+}
+
+type serverWait uint8
+
+const (
+	forLogin serverWait = iota
+	forProof            // of the login
+	forProofAgain
+	forCommand
+	forFile
+	forNothing
+)
+
+const modelCaps = mysql.ClientLongPassword | mysql.ClientFoundRows | mysql.ClientLongFlag | mysql.ClientConnectWithDB |
+	mysql.ClientLocalFiles | mysql.ClientProtocol41 | mysql.ClientTransactions | mysql.ClientSecureConnection | mysql.ClientMultiStatements |
+	mysql.ClientMultiResults | mysql.ClientPSMultiResults | mysql.ClientPluginAuth | mysql.ClientConnectAttrs |
+	mysql.ClientPluginAuthLenencClientData | mysql.ClientDeprecateEOF | mysql.ClientSSL | mysql.ClientCompress
+
+func newServer() *server {
+	return &server{version: "5.5.5-10.11.18-MariaDB", caps: modelCaps, nextID: 1, password: "secret"}
+}
+
+func (v *server) fault(format string, args ...any) {
+	v.faults = append(v.faults, fmt.Sprintf(format, args...))
+}
+
+func (v *server) connect() {
+	v.conn = serverConn{statements: make(map[uint32]string), seq: 1}
+	v.cut, v.leaves = false, false
+}
+
+func (v *server) salt() (s [mysql.SaltSize]byte) {
+	v.conn.salt++
+	for i := range s {
+		s[i] = v.conn.salt*7 + byte(i) + 1
+	}
+	return s
+}
+
+func (v *server) saltNow() (s [mysql.SaltSize]byte) {
+	v.conn.salt--
+	return v.salt()
+}
+
+// say appends a packet and expects the next sequence id.
+func (v *server) say(b []byte, payload ...byte) []byte {
+	b = append(mysql.AppendHeader(b, len(payload), v.conn.seq), payload...)
+	v.conn.seq++
+	return b
+}
+
+func (v *server) greet() []byte {
+	v.conn.seq = 0
+	if v.greeting != nil {
+		v.conn.wait = forNothing
+		v.leaves = true
+		return v.say(nil, v.greeting...)
+	}
+	g := mysql.Greeting{Version: v.version, ConnectionID: 7, Salt: v.salt(), Capabilities: v.caps, Charset: 45, Status: 2, Plugin: nativePassword}
+	return v.say(nil, g.Append(nil)...)
+}
+
+// receive takes octets and returns the answers. fin says that the client's FIN
+// comes with them.
+func (v *server) receive(b []byte, fin bool) (out []byte) {
+	c := &v.conn
+	c.in = append(c.in, b...)
+	for {
+		h, ok := mysql.ParseHeader(c.in)
+		if !ok || len(c.in) < mysql.HeaderSize+h.Length {
+			return out
+		}
+		p := c.in[mysql.HeaderSize : mysql.HeaderSize+h.Length]
+		c.in = c.in[mysql.HeaderSize+h.Length:]
+		c.finLast = fin && len(c.in) == 0
+		if c.muted || c.wait == forNothing {
+			continue
+		}
+		if h.Sequence != c.seq {
+			v.fault("packet of sequence id %d, want %d: %.40q", h.Sequence, c.seq, p)
+			c.wait = forNothing
+		}
+		c.seq = h.Sequence + 1
+		out = v.packet(out, p, h.Length == mysql.MaxPayload)
+		if v.leaves {
+			c.wait = forNothing
+		}
+	}
+}
+
+func (v *server) packet(out, p []byte, more bool) []byte {
+	c := &v.conn
+	switch c.wait {
+	case forLogin:
+		return v.takeLogin(out, p)
+	case forProof, forProofAgain:
+		salt := v.saltNow()
+		if !bytes.Equal(p, mysql.NativePassword(salt[:], v.password)) {
+			v.fault("wrong proof %x", p)
+		}
+		c.wait = forCommand
+		out = v.ok(out)
+		c.seq = 0
+	case forFile:
+		if len(p) > 0 {
+			c.file = append(c.file, p...)
+			return out
+		}
+		v.executed = append(v.executed, fmt.Sprintf("FILE of %s: %s", c.loading, short(c.file)))
+		c.file, c.wait = nil, forCommand
+		out = v.ok(out)
+		c.seq = 0
+	case forCommand:
+		c.big = append(c.big, p...)
+		if more {
+			return out
+		}
+		p, c.big = c.big, nil
+		out = v.command(out, p)
+		if c.wait == forCommand {
+			c.seq = 0
+		}
+	}
+	return out
+}
+
+func (v *server) takeLogin(out, p []byte) []byte {
+	c := &v.conn
+	l, err := mysql.ParseLogin(p)
+	if err != nil {
+		v.fault("%v", err)
+		c.wait = forNothing
+		return out
+	}
+	c.caps = l.Capabilities & v.caps
+	if l.Capabilities&(mysql.ClientSSL|mysql.ClientCompress) != 0 {
+		v.fault("login with capabilities %x", l.Capabilities)
+	}
+	v.users = append(v.users, l.User+"/"+l.Schema)
+	switch v.login {
+	case loginAtOnce:
+		salt := v.saltNow()
+		if !bytes.Equal(l.AuthResponse, mysql.NativePassword(salt[:], v.password)) {
+			v.fault("wrong proof %x", l.AuthResponse)
+		}
+		c.wait = forCommand
+		out = v.ok(out)
+		c.seq = 0
+	case loginSwitch:
+		out = v.authSwitch(out, nativePassword)
+		c.wait = forProof
+	case loginRefused:
+		out = v.err(out, 1045, "Access denied")
+		v.leaves = true
+	case loginForeign:
+		out = v.authSwitch(out, "client_ed25519")
+		c.wait = forNothing
+	case loginMore:
+		out = v.say(out, 1, 4)
+		c.wait = forNothing
+	}
+	return out
+}
+
+func (v *server) authSwitch(out []byte, plugin string) []byte {
+	salt := v.salt()
+	p := append([]byte{0xfe}, plugin...)
+	return v.say(out, append(append(append(p, 0), salt[:]...), 0)...)
+}
+
+func (v *server) ok(out []byte) []byte { return v.say(out, 0, 0, 0, 2, 0, 0, 0) }
+
+func (v *server) err(out []byte, code uint16, text string) []byte {
+	return v.say(out, append([]byte{0xff, byte(code), byte(code >> 8), '#', 'H', 'Y', '0', '0', '0'}, text...)...)
+}
+
+func (v *server) eof(out []byte, ok bool) []byte {
+	if ok && v.conn.caps.Has(mysql.ClientDeprecateEOF) {
+		return v.say(out, 0xfe, 0, 0, 2, 0, 0, 0)
+	}
+	return v.say(out, 0xfe, 0, 0, 2, 0)
+}
+
+// command executes a command and answers it.
+func (v *server) command(out, p []byte) []byte {
+	c := &v.conn
+	if len(p) == 0 {
+		v.fault("empty command")
+		c.wait = forNothing
+		return out
+	}
+	cmd := mysql.Command(p[0])
+	if cmd.UsesStatement() && len(p) >= 5 {
+		return v.statement(out, cmd, p)
+	}
+	text := string(p[1:])
+	v.executed = append(v.executed, fmt.Sprintf("%s %s", cmd, short(p[1:])))
+	switch cmd {
+	case mysql.ComQuit:
+		if c.finLast {
+			v.quitFIN++
+		}
+		v.leaves = true
+		c.wait = forNothing
+		return out
+	case mysql.ComStmtPrepare:
+		return v.prepare(out, text)
+	case mysql.ComChangeUser:
+		user, _, ok := strings.Cut(text, "\x00")
+		if !ok {
+			v.leaves = true
+			return v.err(out, 1047, "Malformed communication packet")
+		}
+		v.users = append(v.users, user)
+		clear(c.statements)
+		if user == "refused" {
+			v.leaves = true
+			return v.err(out, 1045, "Access denied")
+		}
+		c.wait = forProofAgain
+		return v.authSwitch(out, nativePassword)
+	case mysql.ComResetConnection:
+		clear(c.statements)
+		return v.ok(out)
+	case mysql.ComFieldList:
+		return v.eof(v.say(out, []byte("\x03def....")...), true)
+	case mysql.ComStatistics:
+		return v.say(out, []byte("Uptime: 1")...)
+	}
+	switch {
+	case v.mute != "" && strings.HasPrefix(text, v.mute):
+		c.muted = true
+		return out
+	case strings.HasPrefix(text, "bad"):
+		return v.err(out, 1064, "You have an error in your SQL syntax")
+	case strings.HasPrefix(text, "select"):
+		out = v.say(out, 1)
+		out = v.say(out, []byte("\x03def....")...)
+		if !c.caps.Has(mysql.ClientDeprecateEOF) {
+			out = v.eof(out, false)
+		}
+		for range len(text) % 5 {
+			out = v.say(out, append([]byte{byte(len(text) % 200)}, make([]byte, len(text)%200)...)...)
+		}
+		return v.eof(out, true)
+	case strings.Contains(text, "LOAD DATA LOCAL"):
+		if v.noFiles {
+			return v.err(out, 3948, "Loading local data is disabled")
+		}
+		c.wait, c.loading = forFile, text[:min(len(text), 40)]
+		return v.say(out, []byte("\xfbfile")...)
+	}
+	return v.ok(out)
+}
+
+// prepare answers "!text" with an error; "p2c1 text" has two parameters and a
+// column.
+func (v *server) prepare(out []byte, text string) []byte {
+	c := &v.conn
+	c.last = 0
+	id := v.nextID
+	v.nextID++ // a failed one takes an id, too
+	if strings.HasPrefix(text, "!") {
+		return v.err(out, 1064, "You have an error in your SQL syntax")
+	}
+	c.statements[id], c.last = text, id
+	var params, columns int
+	if n, _ := fmt.Sscanf(text, "p%dc%d", &params, &columns); n != 2 {
+		params, columns = 0, 0
+	}
+	head := binary.LittleEndian.AppendUint32([]byte{0}, id)
+	head = append(head, byte(columns), 0, byte(params), 0, 0, 0, 0)
+	out = v.say(out, head...)
+	for _, n := range []int{params, columns} {
+		for range n {
+			out = v.say(out, []byte("\x03def....")...)
+		}
+		if n > 0 && !c.caps.Has(mysql.ClientDeprecateEOF) {
+			out = v.eof(out, false)
+		}
+	}
+	return out
+}
+
+// statement executes a command on a prepared statement.
+func (v *server) statement(out []byte, cmd mysql.Command, p []byte) []byte {
+	c := &v.conn
+	id := binary.LittleEndian.Uint32(p[1:])
+	if id == lastPrepared && strings.Contains(v.version, "MariaDB") {
+		id = c.last
+	}
+	text, known := c.statements[id]
+	if !known {
+		text = fmt.Sprintf("unknown statement %d", id)
+	}
+	v.executed = append(v.executed, fmt.Sprintf("%s {%s} %s", cmd, text, short(p[5:])))
+	switch {
+	case cmd == mysql.ComStmtClose:
+		delete(c.statements, id)
+		return out
+	case !cmd.HasResponse():
+		return out
+	case !known:
+		return v.err(out, 1243, "Unknown prepared statement handler")
+	case cmd == mysql.ComStmtFetch:
+		return v.eof(v.say(out, 0, 0, 'x'), true)
+	}
+	return v.ok(out)
+}
+
+// end says what a server says when the client's FIN comes.
+func (v *server) end() []byte {
+	if v.conn.wait == forCommand && strings.HasPrefix(v.version, "9.") {
+		v.conn.seq = 0
+		return v.err(nil, 1158, "Got an error reading communication packets")
+	}
+	return nil
+}
+
+// short shows octets, long ones by their size and sum.
+func short(b []byte) string {
+	if len(b) <= 200 {
+		return fmt.Sprintf("%q", b)
+	}
+	sum := uint32(0)
+	for _, c := range b {
+		sum = sum*31 + uint32(c)
+	}
+	return fmt.Sprintf("%.20q… %d octets, sum %08x", b, len(b), sum)
+}
