@@ -434,6 +434,11 @@ func TestClosedWindow(t *testing.T) {
 		c.Receive(now, &pool, &wire.Report{Flags: wire.ACK, Ack: p.nxt, RcvNxt: p.sndNxt, DupAcks: 1})
 		now = max(now, c.Deadline())
 	}
+	// An ACK that is due meanwhile must lie inside the window.
+	c.Receive(now, &pool, &wire.Report{Flags: wire.ACK, Ack: p.nxt, RcvNxt: p.sndNxt, AckNow: true})
+	if segs := c.Poll(now, &pool, nil); len(segs) == 0 || segs[0].Seq != c.SndUna() {
+		t.Errorf("an ACK in a closed window: %d segments, SND.UNA %v, %+v", len(segs), c.SndUna(), segs)
+	}
 	if probes < 10 {
 		t.Errorf("%d probes", probes)
 	}

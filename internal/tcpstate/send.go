@@ -78,10 +78,10 @@ func (c *Conn) syn(now time.Duration) wire.Segment {
 // back from under what is in flight, and drops what lies outside, the ACK in it
 // included (Linux: tcp_acceptable_seq; RFC 9293, section 3.8.6, says that a
 // sender must survive it). Less than a unit of the window's scale may be missing
-// by rounding.
+// by rounding, but not of a window of 0, beyond which lies the octet of a probe.
 func (c *Conn) acceptable() seq.Num {
 	end := c.snd.una.Add(int(c.snd.wnd))
-	if end.To(c.snd.max) < 1<<c.snd.scale {
+	if beyond := end.To(c.snd.max); beyond <= 0 || c.snd.wnd > 0 && beyond < 1<<c.snd.scale {
 		return c.snd.max
 	}
 	return end
