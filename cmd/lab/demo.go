@@ -95,9 +95,9 @@ func (d *demo) run(ctx context.Context) (err error) {
 
 func (d *demo) say(what string) { fmt.Fprintln(d.out, "demo:", what) }
 
-// catchUp waits until the target has counted what production has, at most 15 s.
+// catchUp waits until the target has counted what production has, at most a minute.
 func catchUp(ctx context.Context, production, target *lab.Baseline) (p, t lab.Counters, err error) {
-	for deadline := time.Now().Add(15 * time.Second); ; {
+	for deadline := time.Now().Add(time.Minute); ; {
 		if p, err = production.Since(ctx); err != nil {
 			return nil, nil, err
 		}

@@ -41,7 +41,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	d := demo{out: stdout}
 	f.DurationVar(&d.duration, "for", 20*time.Second, "how long the demonstration's load lasts")
 	f.IntVar(&d.threads, "threads", 8, "connections of the demonstration's load")
-	f.IntVar(&d.rate, "rate", 300, "transactions a second of the demonstration's load, 0 for as many as fit; both servers share this machine's CPUs")
+	f.IntVar(&d.rate, "rate", 0, "transactions a second of the demonstration's load; 0: as many as fit")
 	f.StringVar(&d.load, "load", "oltp_read_write", "sysbench load of the demonstration")
 
 	verb := ""

@@ -21,6 +21,7 @@ type Host struct {
 	NS   string     // the namespace's name, as `ip netns exec` takes it
 	dir  string     // the host's own files, such as its /run
 	bin  string     // our programs; first in PATH
+	cpus string     // the host's CPUs, as taskset takes them
 }
 
 // Command is exec.CommandContext on this host. The process gets its own group,
@@ -29,7 +30,7 @@ func (h *Host) Command(ctx context.Context, name string, args ...string) *exec.C
 	// `ip netns exec` gives a private mount namespace; in it /run becomes the
 	// host's own, because /run/mrtecopy is where `intercept route` keeps its state.
 	const enter = `mount --bind "$1" /run && shift && exec "$@"`
-	argv := append([]string{"netns", "exec", h.NS, "sh", "-c", enter, "sh", filepath.Join(h.dir, "run"), name}, args...)
+	argv := append([]string{"netns", "exec", h.NS, "sh", "-c", enter, "sh", filepath.Join(h.dir, "run"), "taskset", "-c", h.cpus, name}, args...)
 	cmd := exec.CommandContext(ctx, "ip", argv...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Env = append(os.Environ(), "PATH="+h.bin+":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C")

@@ -31,6 +31,7 @@ func (l *Lab) raiseNetwork(ctx context.Context) error {
 		{"-n", sw, "link", "add", "br0", "type", "bridge", "forward_delay", "0", "mcast_snooping", "0"},
 		{"-n", sw, "link", "set", "br0", "up"},
 	}
+	here, there := cpus()
 	for i, name := range hostNames {
 		n := (i + 1) * 10
 		h := &Host{
@@ -41,6 +42,10 @@ func (l *Lab) raiseNetwork(ctx context.Context) error {
 			NS:   l.prefix + "-" + name,
 			dir:  filepath.Join(l.dir, name),
 			bin:  l.bin,
+			cpus: here,
+		}
+		if name == "target" || name == "blackhole" {
+			h.cpus = there
 		}
 		if err := os.MkdirAll(filepath.Join(h.dir, "run"), 0o755); err != nil {
 			return err

@@ -120,9 +120,9 @@ func account(user, password string) string {
 
 // Start starts the server and returns when it accepts connections.
 func (s *Server) Start(ctx context.Context) error {
-	args := append([]string{"start", s.software, s.data, "--netns", s.host.NS,
+	args := append([]string{"-c", s.host.cpus, s.tool, "start", s.software, s.data, "--netns", s.host.NS,
 		"--port", "3306", "--bind", "*", "--socket", s.socket, "--"}, s.Flags...)
-	if _, err := run(ctx, s.tool, args...); err != nil {
+	if _, err := run(ctx, "taskset", args...); err != nil {
 		return fmt.Errorf("server on %s: %w", s.host.Name, err)
 	}
 	db, err := sql.Open("mysql", "root@unix("+s.socket+")/?interpolateParams=true")

@@ -84,8 +84,18 @@ func open(c Config) (_ *Sender, err error) {
 // Refresh looks the route up again, as it should be now and then: the MTU, the
 // source and, in mode Link, the next hop with its link-layer address may have
 // changed. What could not be found out remains as it was. It does not wait.
+//
+// While the target's address is this host's own, every packet is refused: it
+// would arrive at whatever listens here.
 func (s *Sender) Refresh() error {
 	r, err := lookUp(s.target)
+	if local := errors.Is(err, ErrLocal); local || err == nil {
+		s.local = local
+	}
+	if s.local {
+		s.stats.refused += uint64(s.n)
+		s.n = 0 // what waits would still go
+	}
 	if err == nil {
 		s.route = r
 		if s.part < r.mtu {

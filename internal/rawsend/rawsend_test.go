@@ -496,3 +496,45 @@ func TestCountersWithManyReasons(t *testing.T) {
 		t.Errorf("%d: %+v", total, c.errors)
 	}
 }
+
+// The target's address may move to this host while a sender lives. What would be
+// sent then would reach a server here.
+func TestTargetBecomesLocal(t *testing.T) {
+	n := newTestNet(t)
+	for _, mode := range []Mode{IP, Link} {
+		for _, target := range []netip.Addr{target4, target6} {
+			t.Run(fmt.Sprintf("%v/%v", mode, target), func(t *testing.T) {
+				// Subtests are goroutines of their own, outside the namespace.
+				n.host.Do(func() {
+					s, err := Open(Config{Target: target, Mode: mode})
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer s.Close()
+					commit := func() { s.Commit(append(s.Next(), forge(t, target, 1, 100)...)) }
+					commit() // waits in the batch
+
+					addr := netip.PrefixFrom(target, target.BitLen()).String()
+					n.host.IP("addr", "add", addr, "dev", "v0")
+					if err := s.Refresh(); !errors.Is(err, ErrLocal) {
+						t.Errorf("Refresh: %v", err)
+					}
+					commit()
+					s.Flush()
+					if st := s.Stats(); st.Packets != 0 || st.Refused != 2 {
+						t.Errorf("sent %d packets, refused %d", st.Packets, st.Refused)
+					}
+					n.host.IP("addr", "del", addr, "dev", "v0")
+					if err := s.Refresh(); err != nil {
+						t.Errorf("Refresh, once it has left: %v", err)
+					}
+					commit()
+					s.Flush()
+					if st := s.Stats(); st.Packets != 1 || st.Refused != 2 {
+						t.Errorf("sent %d packets, refused %d", st.Packets, st.Refused)
+					}
+				})
+			})
+		}
+	}
+}

@@ -16,6 +16,10 @@ type route struct {
 	source netip.Addr // this host's own
 }
 
+// ErrLocal means that the target's address is one of this host's. It may become
+// so while a Sender lives, where addresses move between servers.
+var ErrLocal = errors.New("this is an address of this host: the target must be another one")
+
 // lookUp asks the kernel for the way to target, by a UDP socket that is connected
 // to it and sends nothing.
 func lookUp(target netip.Addr) (r route, err error) {
@@ -50,7 +54,7 @@ func lookUp(target netip.Addr) (r route, err error) {
 		r.source = netip.AddrFrom16(sa.Addr)
 	}
 	if r.source == target {
-		return r, errors.New("this is an address of this host: the target must be another one")
+		return r, ErrLocal
 	}
 	return r, nil
 }

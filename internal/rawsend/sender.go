@@ -62,6 +62,7 @@ type Sender struct {
 	mode   Mode
 	fd     int // -1: closed
 	route  route
+	local  bool // the target's address is this host's own now
 
 	version uint8  // of IP
 	dst     []byte // target, as in the IP header
@@ -99,12 +100,12 @@ func (s *Sender) Next() []byte { return s.arena[s.n*s.part:][:0:s.part] }
 
 // Commit adds packet, a whole IP packet for the target that was appended to what
 // Next returned, to the batch. A full batch is flushed. A packet for anybody
-// else is refused, and counted.
+// else is refused, and counted; see Refresh for when all are.
 func (s *Sender) Commit(packet []byte) {
 	if s.fd < 0 {
 		return
 	}
-	if len(packet) < s.dstAt+len(s.dst) || packet[0]>>4 != s.version ||
+	if s.local || len(packet) < s.dstAt+len(s.dst) || packet[0]>>4 != s.version ||
 		!bytes.Equal(packet[s.dstAt:][:len(s.dst)], s.dst) {
 		s.stats.refused++
 		return

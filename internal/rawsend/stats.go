@@ -12,7 +12,7 @@ import (
 // Stats count since Open.
 type Stats struct {
 	Packets, Bytes uint64       // sent, from the IP header on
-	Refused        uint64       // not for the target
+	Refused        uint64       // not for the target, or the target is this host
 	Errors         []ErrorCount // packets not sent, by reason
 }
 

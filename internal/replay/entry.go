@@ -44,6 +44,11 @@ const entryCost = 1 << 10
 const (
 	// interceptPatience is how long a new session waits for an intercept.
 	interceptPatience = 10 * time.Second
+	// lateFrames is how long a connection that is over is remembered: its last
+	// segments may be repeated, and where several interfaces carry it, as a bridge
+	// and its port do, all of them come once more with another ring's next block.
+	// They must not be taken for another connection.
+	lateFrames = 2 * time.Second
 	// idleLimit is how long a connection that is not replayed is remembered
 	// without a frame: Linux's tcp_keepalive_time and a little.
 	idleLimit = 2*time.Hour + 15*time.Minute

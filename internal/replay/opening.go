@@ -48,7 +48,9 @@ func (s *shard) register(e *entry) {
 	if !s.chooseSource(e) {
 		return
 	}
-	s.lastID++
+	for s.lastID++; s.lastID == 0 || s.ids[s.lastID] != nil; s.lastID++ {
+		// A thousand connections a second use all numbers up in fifty days.
+	}
 	e.id = s.lastID
 	e.reg = registering
 	s.ids[e.id] = e

@@ -1,9 +1,10 @@
 package replay
 
 import (
+	"crypto/rand"
+	"encoding/binary"
 	"fmt"
 	"net/netip"
-	"os"
 	"slices"
 
 	"golang.org/x/net/bpf"
@@ -20,13 +21,22 @@ type plan struct {
 	fanout     uint16 // id of the first interface's fanout group
 }
 
+// fanoutID returns a number for the first fanout group. Who opens one with the same
+// number on the same interface joins the group and gets a part of its frames, so
+// it is random: process ids are alike in containers that share a network.
+func fanoutID() uint16 {
+	var b [2]byte
+	rand.Read(b[:])                               // never fails (crypto/rand)
+	return 1 + binary.NativeEndian.Uint16(b[:])/2 // 0 is none, and there is room above for the other interfaces'
+}
+
 // prepare checks c against this host.
 func prepare(c *Config) (plan, error) {
 	local, err := capture.LocalAddrs()
 	if err != nil {
 		return plan{}, err
 	}
-	p := plan{servers: c.ServerIPs, interfaces: c.Interfaces, fanout: uint16(os.Getpid())<<4 | 1}
+	p := plan{servers: c.ServerIPs, interfaces: c.Interfaces, fanout: fanoutID()}
 	target := c.Target.Addr().Unmap()
 	if slices.Contains(local, target) || target.IsLoopback() || target.IsUnspecified() {
 		return p, fmt.Errorf("the target %s is an address of this host: mrtecopy runs on the production host and replays to another one; set --target to the candidate server", target)

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -50,15 +51,16 @@ type shard struct {
 	routeLost      bool          // said
 	checkAt        time.Duration // when the path's MTU and the interfaces are looked at next
 
-	control []byte // messages of this turn
-	news    []any
-	frames  []capture.Frame
-	events  []flow.Event
-	due     []*entry
-	seg     wire.Segment
-	polls   []unix.PollFd
-	said    map[string]struct{} // refusals logged
-	shedAt  time.Duration
+	control  []byte // messages of this turn
+	news     []any
+	frames   []capture.Frame
+	events   []flow.Event
+	due      []*entry
+	seg      wire.Segment
+	polls    []unix.PollFd
+	said     map[string]struct{} // refusals logged
+	shedAt   time.Duration
+	shedNext time.Duration // when shed may look again
 
 	stage  stage
 	stopAt time.Duration // when the stage ends
@@ -218,12 +220,15 @@ func (s *shard) serverSegment(seg *wire.Segment) {
 // newEntry begins a session, unless the memory limit forbids it.
 func (s *shard) newEntry(key wire.Flow, opens bool) *entry {
 	e := &entry{key: key}
-	e.sess.Captured(&s.env, opens)
 	if s.memory()+entryCost > s.budget {
-		e.sess.Skip(&s.env, ledger.Memory)
+		if opens { // else every segment of a connection that was turned away would count one
+			e.sess.Captured(&s.env, opens)
+			e.sess.Skip(&s.env, ledger.Memory)
+		}
 		s.sayShed("a new session", entryCost)
 		return nil
 	}
+	e.sess.Captured(&s.env, opens)
 	s.flows[key] = e
 	s.entries[e] = struct{}{}
 	return e
@@ -284,6 +289,8 @@ func (s *shard) idleDeadline(e *entry) time.Duration {
 		return 0
 	case e.sess.Phase() == session.Reading:
 		return e.seenAt + loginPatience
+	case e.sess.Finished():
+		return e.seenAt + lateFrames
 	case e.sess.Phase() == session.Over:
 		return e.seenAt + idleLimit
 	}
@@ -300,7 +307,7 @@ func (s *shard) settle() {
 		s.take(e)
 		if e.sess.Phase() == session.Over {
 			s.unregister(e)
-			if e.sess.Finished() || e.detached {
+			if e.detached || e.sess.Finished() && e.seenAt+lateFrames <= s.env.Now {
 				s.remove(e)
 				continue
 			}
@@ -351,7 +358,11 @@ func (s *shard) remove(e *entry) {
 func (s *shard) checkMTU() {
 	if err := s.sender.Refresh(); err != nil {
 		if !s.routeLost {
-			s.log.Warn("the way to the target cannot be looked up; the last one stays", "error", err)
+			text := "the way to the target cannot be looked up; the last one stays"
+			if errors.Is(err, rawsend.ErrLocal) {
+				text = "the target's address has moved to this host: nothing is sent while it is here"
+			}
+			s.log.Warn(text, "error", err)
 		}
 		s.routeLost = true
 		return
@@ -380,9 +391,13 @@ func maxSegment(mtu int, target wire.Addr) int {
 // memory returns the octets the shard's sessions hold.
 func (s *shard) memory() int { return s.env.Pool.InUse() + len(s.entries)*entryCost }
 
+// shedAgain is how long shed rests when it found nothing to end: what is over the
+// limit then is held behind holes, or counted and not replayed, for a moment.
+const shedAgain = 10 * time.Millisecond
+
 // shed ends the sessions that hold most until the memory is within its limit.
 func (s *shard) shed() {
-	for s.memory() > s.budget {
+	for s.memory() > s.budget && s.env.Now >= s.shedNext {
 		var most *entry
 		size := 0
 		for e := range s.entries {
@@ -391,12 +406,16 @@ func (s *shard) shed() {
 			}
 		}
 		if most == nil {
+			s.shedNext = s.env.Now + shedAgain
 			return
 		}
 		s.sayShed(most.key.Src.String(), size)
 		most.sess.Lose(&s.env, ledger.Memory)
 		s.take(most)
 		s.touch(most)
+		if most.sess.Undecided() {
+			return // stopped: its outcome stays open, and so does its storage
+		}
 	}
 }
 

@@ -16,6 +16,9 @@ func (s *shard) nextStage() {
 	case lastFrames:
 		if now >= s.stopAt {
 			s.stage, s.stopAt = draining, now+s.drain
+			for _, t := range s.taps {
+				t.close() // nobody reads it any more: what comes now must not count as dropped
+			}
 		}
 	case draining:
 		if now < s.stopAt && s.busy() {

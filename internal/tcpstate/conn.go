@@ -87,6 +87,7 @@ type Conn struct {
 	resendFirst bool  // the first segment in flight is to be repeated at once
 	timing      bool  // the segment that ends at rtt.seq is being timed
 	nheld       uint8 // used entries of held
+	unanswered  uint8 // probes since the target was last heard
 
 	iss    seq.Num
 	rstSeq seq.Num
@@ -197,7 +198,7 @@ func (c *Conn) Resume(now time.Duration) {
 	}
 	c.paused = false
 	c.timing = false
-	c.rtt.backoffs = 0
+	c.rtt.backoffs, c.unanswered = 0, 0
 	if c.rtxAt != 0 {
 		c.rtxAt = now + c.rtt.rto
 	}

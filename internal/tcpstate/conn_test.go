@@ -450,6 +450,29 @@ func TestClosedWindow(t *testing.T) {
 	}
 }
 
+// A target that dies while its window is closed is given up, as one that dies
+// with data in flight is.
+func TestDeathInAClosedWindow(t *testing.T) {
+	var pool buffer.Pool
+	c, p, now := opened(t, &pool)
+	p.wnd = 0
+	p.ack()
+	r, _ := p.report()
+	c.Receive(now, &pool, &r)
+	c.Write(&pool, make([]byte, 50_000))
+	start := now
+	for c.Fate() == Alive && now < start+time.Hour {
+		c.Poll(now, &pool, nil)
+		now = max(now, c.Deadline())
+	}
+	if c.Fate() != TimedOut || now < start+time.Minute {
+		t.Errorf("%v after %v", c.Fate(), now-start)
+	}
+	if pool.InUse() != 0 {
+		t.Errorf("%d octets are held", pool.InUse())
+	}
+}
+
 // A target that takes its window back still gets ACKs that it accepts.
 func TestAckInsideAShrunkWindow(t *testing.T) {
 	var pool buffer.Pool

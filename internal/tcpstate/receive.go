@@ -137,6 +137,7 @@ func (c *Conn) receiveAck(now time.Duration, p *buffer.Pool, r *wire.Report) {
 	if !r.Flags.Has(wire.ACK) {
 		return
 	}
+	c.unanswered = 0
 	if r.Ack.After(c.snd.max) {
 		c.ackNow = true // it acknowledges what was never sent
 		return

@@ -78,7 +78,15 @@ func (c *Conn) expire(now time.Duration, p *buffer.Pool) {
 	}
 	c.timing = false
 	if c.state != SynSent && c.snd.wnd == 0 && c.out.Len() > 0 {
-		// A closed window is no sign of a dead target: probe for ever.
+		// A closed window is no sign of a dead target: probe as long as it answers
+		// (RFC 9293, section 3.8.6.1), and as often as data is repeated when it does
+		// not (RFC 1122, section 4.2.2.17, and RFC 6429).
+		if c.probing {
+			if c.unanswered++; c.unanswered > maxData {
+				c.end(p, TimedOut)
+				return
+			}
+		}
 		c.probing = true
 		c.rtt.backoffs = min(c.rtt.backoffs+1, 16)
 		c.snd.nxt = c.snd.una

@@ -34,7 +34,7 @@ type Load struct {
 // patience is how long a replay may go on behind its load without the target
 // counting anything more. It is a bound against hanging, no measure: how long it
 // took is logged.
-const patience = 5 * time.Second
+const patience = 30 * time.Second
 
 // Begin starts counting, then intercept, then mrtecopy. What is still running
 // when the test ends is killed, and what it said is logged if the test failed.

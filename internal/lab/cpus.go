@@ -1,0 +1,32 @@
+package lab
+
+import (
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// cpus splits the CPUs this process may use between the two halves of the lab:
+// clients and production here, target and blackhole there. Real hosts do not
+// share CPUs, and a target that competes with the load which it is to follow
+// shows nothing but how the scheduler decides. With one CPU both have it.
+func cpus() (here, there string) {
+	var set unix.CPUSet
+	var all []string
+	if unix.SchedGetaffinity(0, &set) == nil {
+		for i := range len(set) * 64 {
+			if set.IsSet(i) {
+				all = append(all, strconv.Itoa(i))
+			}
+		}
+	}
+	if len(all) == 0 {
+		all = []string{"0"}
+	}
+	half := (len(all) + 1) / 2
+	if half == len(all) {
+		return all[0], all[0]
+	}
+	return strings.Join(all[:half], ","), strings.Join(all[half:], ",")
+}
