@@ -84,7 +84,7 @@ func (l *Lab) StartMrtecopy(ctx context.Context, o Run) (*Daemon, error) {
 		return nil, err
 	}
 	if o.NoIntercept {
-		return d, d.ready(ctx, func() bool { return d.captures() > 0 })
+		return d, d.ready(ctx, func() bool { return strings.Contains(d.Log(), "msg=capturing") })
 	}
 	return d, d.Ready(ctx)
 }
