@@ -30,8 +30,8 @@ const (
 	// UnmappableClient: the client's address cannot be forged toward the target,
 	// for it is the target's or the intercept's own.
 	UnmappableClient
-	// StatementID: the target prepared a statement under another id than
-	// production did, and the client's next commands would mean another one.
+	// StatementID: lost, the statement that a command uses is not known for
+	// certain on the target; skipped, the target refused to prepare it.
 	StatementID
 	// CaptureGap: frames of the client were missed, and this fell into the hole.
 	CaptureGap
@@ -74,7 +74,7 @@ var reasons = [NumReasons]struct{ name, hint string }{
 	LoginRefused:      {"login_refused", "the target refuses the login; compare its accounts with the credentials file, and see the target's error log"},
 	PortInUse:         {"port_in_use", "the target still holds connections from the same address and port; see ss -tn on the target"},
 	UnmappableClient:  {"unmappable_client", "clients on the target's or the intercept's own host cannot be forged"},
-	StatementID:       {"statement_id", "the target numbers prepared statements differently; start both servers with thread_cache_size=0"},
+	StatementID:       {"statement_id", "production's answers to PREPARE were missed, or the target refused to prepare; see docs/operations.md"},
 	CaptureGap:        {"capture_gap", "frames were missed; see the dropped column, and try more --shards"},
 	TargetRefused:     {"target_refused", "nothing listens on the target's port; is its server running?"},
 	TargetUnreachable: {"target_unreachable", "no SYN was answered; run 'intercept route target … check' on the target's host, and see if the network drops forged sources"},
