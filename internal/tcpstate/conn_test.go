@@ -31,7 +31,6 @@ type peer struct {
 	sndNxt   seq.Num // the peer's own next number
 	finSent  bool
 	rstSeen  int
-	maxSeen  seq.Num
 	noScale  bool
 	received int
 }
