@@ -201,14 +201,14 @@ func TestSettings(t *testing.T) {
 	want := replay.Config{
 		Port: 3306, Target: netip.MustParseAddrPort("10.0.0.9:3306"), Intercepts: []string{"10.0.0.7:36524"},
 		Drain: 10 * time.Second, StatusEvery: 10 * time.Second, Send: rawsend.IP, Shards: 1,
-		StreamAbove: 1 << 20, MaxMemory: 512 << 20,
+		Ring: 32 << 20, StreamAbove: 1 << 20, MaxMemory: 512 << 20,
 	}
 	if !reflect.DeepEqual(*c, want) {
 		t.Errorf("defaults\n%+v\nwant\n%+v", *c, want)
 	}
 
 	code := b.run("live -i eth0 -i eth1 --server-ip 10.0.0.6,10.0.0.5 -p 3307 -t [2001:db8::9]:3308 -s a -s b:700 --credentials @/users --insecure " +
-		"--duration 1m --drain 0 --status-every 0s --send link --shards 4 --stream-above 64k --max-memory 1g")
+		"--duration 1m --drain 0 --status-every 0s --send link --shards 4 --stream-above 64k --ring 8m --max-memory 1g")
 	if code != 0 {
 		t.Fatalf("exit code %d: %s", code, b.stderr.String())
 	}
@@ -220,7 +220,7 @@ func TestSettings(t *testing.T) {
 	want = replay.Config{
 		Interfaces: []string{"eth0", "eth1"}, ServerIPs: []netip.Addr{netip.MustParseAddr("10.0.0.6"), netip.MustParseAddr("10.0.0.5")},
 		Port: 3307, Target: netip.MustParseAddrPort("[2001:db8::9]:3308"), Intercepts: []string{"a:36524", "b:700"},
-		Duration: time.Minute, Send: rawsend.Link, Shards: 4, StreamAbove: 64 << 10, MaxMemory: 1 << 30,
+		Duration: time.Minute, Send: rawsend.Link, Shards: 4, Ring: 8 << 20, StreamAbove: 64 << 10, MaxMemory: 1 << 30,
 	}
 	if !reflect.DeepEqual(*c, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", *c, want)

@@ -57,6 +57,11 @@ func settings(v *config.Values, local []netip.Addr) (c replay.Config, err error)
 		return c, err
 	}
 	c.StreamAbove = int(streamAbove)
+	ring, err := v.Size("ring", 2<<20, 4<<30)
+	if err != nil {
+		return c, err
+	}
+	c.Ring = int(ring)
 	if c.MaxMemory, err = v.Size("max-memory", 16<<20, 1<<40); err != nil {
 		return c, err
 	}

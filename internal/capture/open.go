@@ -15,10 +15,10 @@ import (
 
 const (
 	// Even when a trickle of packets retires an almost empty block every 4 ms,
-	// 128 blocks last a reader that does not get the CPU for half a second. The
-	// largest GRO packet (64 KiB) fits in one.
-	defaultBlockSize = 256 << 10
-	defaultBlocks    = 128
+	// 128 blocks last a reader that does not get the CPU for half a second.
+	defaultBlocks = 128
+	// DefaultBlockSize is a block of three of the largest GRO packets (64 KiB).
+	DefaultBlockSize = 256 << 10
 	defaultRetire    = 4 * time.Millisecond
 
 	defaultSlotBlockSize = 1 << 20
@@ -86,7 +86,7 @@ func open(c Config) (_ *Ring, err error) {
 
 // setUpRing asks the kernel for the ring and maps it.
 func (r *Ring) setUpRing(c Config) error {
-	blockSize, blocks, version := cmp.Or(c.BlockSize, defaultBlockSize), cmp.Or(c.Blocks, defaultBlocks), unix.TPACKET_V3
+	blockSize, blocks, version := cmp.Or(c.BlockSize, DefaultBlockSize), cmp.Or(c.Blocks, defaultBlocks), unix.TPACKET_V3
 	if c.Immediate {
 		blockSize, blocks, version = cmp.Or(c.BlockSize, defaultSlotBlockSize), cmp.Or(c.Blocks, defaultSlotBlocks), unix.TPACKET_V2
 	}

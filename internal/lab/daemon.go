@@ -118,7 +118,7 @@ func (l *Lab) MrtecopyArgs(o Run) []string {
 	}
 	return append([]string{"live", "--target", target + ":3306",
 		"--intercept", fmt.Sprintf("%s:%d", l.Blackhole.V4, ControlPort),
-		"--credentials", credentials, "--key-file", l.keyFile(l.Production), "--status-every", "2s", "--drain", "30s"}, o.Mrtecopy...)
+		"--credentials", credentials, "--key-file", l.keyFile(l.Production), "--status-every", "2s", "--drain", "30s", "--ring", "64MiB"}, o.Mrtecopy...)
 }
 
 func (l *Lab) address(h *Host, ipv6 bool) string {

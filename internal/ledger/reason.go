@@ -75,7 +75,7 @@ var reasons = [NumReasons]struct{ name, hint string }{
 	PortInUse:         {"port_in_use", "the target still holds connections from the same address and port; see ss -tn on the target"},
 	UnmappableClient:  {"unmappable_client", "clients on the target's or the intercept's own host cannot be forged"},
 	StatementID:       {"statement_id", "production's answers to PREPARE were missed, or the target refused to prepare; see docs/operations.md"},
-	CaptureGap:        {"capture_gap", "frames were missed; see the dropped column, and try more --shards"},
+	CaptureGap:        {"capture_gap", "frames were missed; see the dropped column, and try a larger --ring or more --shards"},
 	TargetRefused:     {"target_refused", "nothing listens on the target's port; is its server running?"},
 	TargetUnreachable: {"target_unreachable", "no SYN was answered; run 'intercept route target … check' on the target's host, and see if the network drops forged sources"},
 	TargetClosed:      {"target_closed", "the target ended sessions by itself; see its error log, max_connections and wait_timeout"},

@@ -128,7 +128,7 @@ func (s *Status) hints(b *strings.Builder, c *Counts) {
 		}
 	}
 	if grown(&s.drops, c.Capture.KernelDrops) {
-		hint("dropped: the kernel dropped %s since the ring was full: this host is busy, try more --shards",
+		hint("dropped: the kernel dropped %s since the ring was full: this host is busy, try a larger --ring or more --shards",
 			count(c.Capture.KernelDrops, "frame"))
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Send.Errors)) {

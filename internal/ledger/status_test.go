@@ -119,7 +119,7 @@ commands
   answered                    1,199,990  >99.9 %  of these with an error: 7
   skipped                             0
   lost                                7   <0.1 %
-    capture_gap                       5   <0.1 %  frames were missed; see the dropped column, and try more --shards
+    capture_gap                       5   <0.1 %  frames were missed; see the dropped column, and try a larger --ring or more --shards
     not_sent                          2   <0.1 %  sessions ended before these commands could be sent; a longer --drain may help at the end
   pending                             3   <0.1 %  sent, not answered when the program ended; see --drain
 sessions
@@ -131,7 +131,7 @@ sessions
   open                                1     10 %
 capture
   frames                      2,400,000           1.0 GiB
-  dropped                            12           by the kernel, since the ring was full; try more --shards
+  dropped                            12           by the kernel, since the ring was full; try a larger --ring or more --shards
 sent
   segments                        1,000           1.4 MiB
   again                               1    0.1 %

@@ -32,7 +32,7 @@ func (s *Summary) Table(color bool) string {
 
 	t.part("capture")
 	t.share("frames", s.Capture.Frames, 0, bytesize(s.Capture.Bytes))
-	t.alarm("dropped", s.Capture.KernelDrops, 0, "by the kernel, since the ring was full; try more --shards")
+	t.alarm("dropped", s.Capture.KernelDrops, 0, "by the kernel, since the ring was full; try a larger --ring or more --shards")
 	if s.Capture.Cut > 0 {
 		t.alarm("cut", s.Capture.Cut, 0, "captured shorter than they were")
 	}

@@ -32,6 +32,7 @@ type Config struct {
 	StatusEvery time.Duration // 0: no status lines
 	Send        rawsend.Mode
 	Shards      int
+	Ring        int   // octets of each interface's ring in each shard; 0: capture's default
 	StreamAbove int   // octets from which a command is sent as it comes
 	MaxMemory   int64 // octets of captured and unacknowledged data, all shards together
 

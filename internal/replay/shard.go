@@ -220,7 +220,7 @@ func (s *shard) serverSegment(seg *wire.Segment) {
 // newEntry begins a session, unless the memory limit forbids it.
 func (s *shard) newEntry(key wire.Flow, opens bool) *entry {
 	e := &entry{key: key}
-	if s.memory()+entryCost > s.budget {
+	if s.memory()+entryCost > s.budget && !(opens && s.evict()) {
 		if opens { // else every segment of a connection that was turned away would count one
 			e.sess.Captured(&s.env, opens)
 			e.sess.Skip(&s.env, ledger.Memory)
@@ -348,7 +348,7 @@ func earliest(ds ...time.Duration) (first time.Duration) {
 func (s *shard) remove(e *entry) {
 	s.wheel.clear(e)
 	e.stream.Release(&s.env.Pool)
-	if !e.detached {
+	if s.flows[e.key] == e {
 		delete(s.flows, e.key)
 	}
 	delete(s.entries, e)
@@ -391,6 +391,28 @@ func maxSegment(mtu int, target wire.Addr) int {
 // memory returns the octets the shard's sessions hold.
 func (s *shard) memory() int { return s.env.Pool.InUse() + len(s.entries)*entryCost }
 
+// evict makes room for one session: it forgets a connection of which nothing is
+// expected, because it is not replayed, or because more than a second after its
+// SYN nothing followed. A flood of SYNs, or of stray data, fills the memory with
+// these. Some entries are looked at, in the map's random order.
+func (s *shard) evict() bool {
+	tries := 16
+	for e := range s.entries {
+		phase := e.sess.Phase()
+		silent := phase == session.Reading && e.seenAt+time.Second <= s.env.Now
+		if !e.dirty && !e.detached && (silent || phase == session.Over) && e.sess.Storage() == 0 && e.stream.Deadline() == 0 {
+			e.sess.ClientGone(&s.env)
+			s.take(e)
+			s.remove(e)
+			return true
+		}
+		if tries--; tries == 0 {
+			break
+		}
+	}
+	return false
+}
+
 // shedAgain is how long shed rests when it found nothing to end: what is over the
 // limit then is held behind holes, or counted and not replayed, for a moment.
 const shedAgain = 10 * time.Millisecond
@@ -398,6 +420,9 @@ const shedAgain = 10 * time.Millisecond
 // shed ends the sessions that hold most until the memory is within its limit.
 func (s *shard) shed() {
 	for s.memory() > s.budget && s.env.Now >= s.shedNext {
+		if s.evict() {
+			continue
+		}
 		var most *entry
 		size := 0
 		for e := range s.entries {

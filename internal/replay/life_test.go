@@ -1,0 +1,484 @@
+package replay
+
+import (
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"mrtecopy/internal/capture"
+	"mrtecopy/internal/control"
+	"mrtecopy/internal/ledger"
+	"mrtecopy/internal/mysql"
+	"mrtecopy/internal/netnstest"
+	"mrtecopy/internal/rawsend"
+	"mrtecopy/internal/seq"
+	"mrtecopy/internal/session"
+	"mrtecopy/internal/wire"
+)
+
+// A rig is a shard without rings, whose frames, time and intercept the test
+// makes up. What it sends goes to a network where nobody is.
+type rig struct {
+	tb  testing.TB
+	rng *rand.Rand
+	s   *shard
+	now time.Duration
+
+	clients map[wire.Endpoint]*rigClient
+	known   map[uint32]*rigSession // the intercept's
+}
+
+type rigClient struct {
+	flow     wire.Flow
+	nxt, ack seq.Num
+	begun    bool // logged in
+	over     bool
+}
+
+type rigSession struct {
+	client   wire.Endpoint
+	sent     seq.Num // SND.UNA as the target has it
+	received seq.Num
+	pending  []byte // kinds
+	stale    bool   // not registered since the connection was made
+}
+
+var (
+	rigServer = wire.EndpointFrom(netip.MustParseAddrPort("10.9.0.1:3306"))
+	rigTarget = netip.MustParseAddrPort("10.9.0.2:3306")
+)
+
+// rigSender sends to a network where nobody listens.
+func rigSender(tb testing.TB) *rawsend.Sender {
+	n := netnstest.New(tb)
+	n.Veth(n.Another(), "v0", []string{"10.9.0.1/24"}, nil)
+	n.IP("neigh", "add", "10.9.0.2", "lladdr", "02:00:00:00:00:02", "dev", "v0")
+	sender, err := rawsend.Open(rawsend.Config{Target: rigTarget.Addr()})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { sender.Close() })
+	return sender
+}
+
+func newRig(tb testing.TB, sender *rawsend.Sender, seed uint64, budget int) *rig {
+	r := &rig{tb: tb, rng: rand.New(rand.NewPCG(seed, 1)), now: time.Minute,
+		clients: make(map[wire.Endpoint]*rigClient), known: make(map[uint32]*rigSession)}
+	r.s = &shard{
+		port: 3306, servers: map[wire.Addr]struct{}{rigServer.Addr: {}}, target: wire.EndpointFrom(rigTarget),
+		budget: budget, log: slog.New(slog.DiscardHandler), drain: time.Second,
+		clock: newClock(), flows: make(map[wire.Flow]*entry), ids: make(map[uint32]*entry),
+		sources: make(map[wire.Endpoint]*entry), entries: make(map[*entry]struct{}), said: make(map[string]struct{}),
+		sender: sender, mss: 1460,
+	}
+	var err error
+	if r.s.inbox, err = newInbox(); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(r.s.inbox.close)
+	r.s.link = &link{inbox: &r.s.inbox, log: r.s.log}
+	r.s.env.Config = session.Config{StreamAbove: 1 << 10, Credentials: func(user string) (string, string, bool) {
+		return "t", "p", user != "stranger"
+	}}
+	r.s.env.Now = r.now
+	return r
+}
+
+// turn is one turn of the shard's loop, without its waits and rings, and a look
+// at everything it holds.
+func (r *rig) turn(d time.Duration) {
+	r.tb.Helper()
+	s := r.s
+	r.now += d
+	s.env.Now = r.now
+	s.readInbox()
+	s.expire()
+	s.resumeMore()
+	s.settle()
+	s.openQueued()
+	s.nextStage()
+	s.settle()
+	said := slices.Clone(s.control)
+	s.flush()
+	r.check()
+	r.obey(said)
+}
+
+func (r *rig) check() {
+	r.tb.Helper()
+	s := r.s
+	fail := func(format string, args ...any) {
+		r.tb.Helper()
+		r.tb.Fatalf("at %v: %s", r.now, fmt.Sprintf(format, args...))
+	}
+	waiting := make(map[*entry]bool)
+	for _, e := range s.opening {
+		waiting[e] = true
+	}
+	for id, e := range s.ids {
+		if _, ok := s.entries[e]; !ok || e.id != id {
+			fail("id %d is of a forgotten session (its id: %d)", id, e.id)
+		}
+	}
+	for src, e := range s.sources {
+		if _, ok := s.entries[e]; !ok || e.src != src || e.id == 0 {
+			fail("source %v is of a forgotten session", src)
+		}
+	}
+	for key, e := range s.flows {
+		if _, ok := s.entries[e]; !ok || e.key != key || e.detached {
+			fail("flow %v is of a forgotten session", key)
+		}
+	}
+	storage := 0
+	for e := range s.entries {
+		storage += e.sess.Storage()
+		phase := e.sess.Phase()
+		switch {
+		case !e.detached && s.flows[e.key] != e:
+			fail("an entry is not in flows")
+		case e.dirty:
+			fail("an entry is left dirty")
+		case e.id != 0 && s.ids[e.id] != e:
+			fail("an entry is not in ids")
+		case phase == session.Over && e.id != 0:
+			fail("a session that is over is registered")
+		case phase == session.Queued && e.reg == unregistered && (!waiting[e] || e.queuedAt == 0) && s.stage == running:
+			fail("a queued session waits for nothing")
+		case (phase == session.Reading || phase == session.Over || phase == session.Closing) && e.timer.slot == 0:
+			fail("a session in phase %d has no timer", phase)
+		case e.detached && phase == session.Over:
+			fail("a detached session that is over is kept")
+		}
+	}
+	var sum ledger.Counts
+	s.count(&sum)
+	if err := sum.Balance(); err != nil {
+		fail("%v", err)
+	}
+}
+
+// obey is the intercept's side of what the shard sends.
+func (r *rig) obey(batch []byte) {
+	r.tb.Helper()
+	for t, body, rest := control.Next(batch); t != 0; t, body, rest = control.Next(rest) {
+		switch t {
+		case control.TypeRegister:
+			m, ok := control.ParseRegister(body)
+			if !ok {
+				r.tb.Fatal("malformed Register")
+			}
+			for id, o := range r.known {
+				switch {
+				case o.client != m.Client || id == m.ID:
+				case o.stale:
+					delete(r.known, id)
+				default:
+					r.tb.Fatalf("%v is registered by %d and by %d", m.Client, id, m.ID)
+				}
+			}
+			o := r.known[m.ID]
+			if o == nil {
+				o = &rigSession{client: m.Client, sent: m.SndUna, received: 1000}
+				r.known[m.ID] = o
+			}
+			o.stale = false
+			o.pending = append(o.pending[:0], m.Kinds...)
+			if m.Resume {
+				o.sent, o.received = m.SndUna, m.RcvNxt
+			}
+			status := control.RegOK
+			if r.rng.IntN(8) == 0 {
+				status = control.RegStatus(1 + r.rng.IntN(4))
+			}
+			if status != control.RegOK {
+				delete(r.known, m.ID)
+			}
+			r.say(control.AppendRegistered(nil, &control.Registered{ID: m.ID, Status: status}))
+		case control.TypeKinds:
+			m, ok := control.ParseKinds(body)
+			if o := r.known[m.ID]; ok && o != nil {
+				o.pending = append(o.pending, m.Kinds...)
+			}
+		case control.TypeUnregister:
+			m, _ := control.ParseUnregister(body)
+			delete(r.known, m.ID)
+		}
+	}
+}
+
+// say delivers a message of the intercept, if one is connected.
+func (r *rig) say(b []byte) {
+	r.tb.Helper()
+	if !r.s.up {
+		return
+	}
+	if err := r.s.messages(b); err != nil {
+		r.tb.Fatal(err)
+	}
+}
+
+// progress has the target answer on one of the sessions: what it may in order,
+// or with nonsense anything.
+func (r *rig) progress(nonsense bool) {
+	r.tb.Helper()
+	for id, o := range r.known {
+		e := r.s.ids[id]
+		if e == nil || e.reg != registered || r.rng.IntN(3) == 0 {
+			continue
+		}
+		if nonsense {
+			r.say(r.nonsense(id))
+			return
+		}
+		m := control.Report{ID: id, Report: wire.Report{Flags: wire.ACK, Window: 0xffff}}
+		var out []byte
+		if e.sess.Conn.State() == 1 { // SYN-SENT
+			if r.rng.IntN(6) == 0 {
+				m.Flags |= wire.RST
+			}
+			m.Flags |= wire.SYN
+			m.Seq = o.received
+			o.sent = e.iss.Add(1)
+			m.Options = wire.Options{MSS: 1460, HasWScale: true, WScale: 7}
+			o.received = o.received.Add(1)
+		} else {
+			o.sent = e.sess.Conn.Written()
+			if fin := e.sess.Conn.State(); fin >= 3 && fin != 5 {
+				o.sent = o.sent.Add(1)
+			}
+			for len(o.pending) > 0 && r.rng.IntN(3) > 0 {
+				k := mysql.Kind(o.pending[0])
+				o.pending = o.pending[1:]
+				m.Ended++
+				o.received = o.received.Add(20)
+				switch k {
+				case mysql.KindGreeting:
+					g := mysql.Greeting{Version: "8.0.1", Capabilities: ^mysql.ClientSSL & 0xffffff, Plugin: "mysql_native_password"}
+					out = control.AppendHead(out, &control.Head{ID: id, Kind: uint8(k), Payload: g.Append(nil)})
+				case mysql.KindLogin:
+					payload := []byte{0, 0, 0, 2, 0, 0, 0}
+					if r.rng.IntN(5) == 0 {
+						payload = append([]byte{0xff, 0x15, 4}, "#28000denied"...)
+					}
+					out = control.AppendHead(out, &control.Head{ID: id, Kind: uint8(k), Sequence: 2, Payload: payload})
+				}
+			}
+			switch r.rng.IntN(12) {
+			case 0:
+				m.Flags |= wire.FIN
+				o.received = o.received.Add(1)
+			case 1:
+				m.Flags |= wire.RST
+				m.Seq = o.received
+			}
+		}
+		m.Ack, m.RcvNxt = o.sent, o.received
+		r.say(control.AppendReport(out, &m))
+		return
+	}
+}
+
+// nonsense is a message that no intercept of ours sends.
+func (r *rig) nonsense(id uint32) []byte {
+	kinds := []uint8{uint8(mysql.KindGreeting), uint8(mysql.ComStmtPrepare), uint8(mysql.ComQuery), 0xfe}
+	n := func() seq.Num { return seq.Num(r.rng.Uint32()) }
+	switch r.rng.IntN(5) {
+	case 0:
+		return control.AppendRegistered(nil, &control.Registered{ID: id, Status: control.RegStatus(1 + r.rng.IntN(4))})
+	case 1, 2:
+		payload := make([]byte, r.rng.IntN(80))
+		for i := range payload {
+			payload[i] = byte(r.rng.Uint32())
+		}
+		if len(payload) > 0 && r.rng.IntN(3) > 0 {
+			payload[0] = []byte{0, 10, 0xfb, 0xfe, 0xff}[r.rng.IntN(5)]
+		}
+		if r.rng.IntN(4) == 0 {
+			payload = (&mysql.Greeting{Version: "x", Capabilities: mysql.Capabilities(r.rng.Uint32())}).Append(nil)
+		}
+		return control.AppendHead(nil, &control.Head{ID: id, Kind: kinds[r.rng.IntN(len(kinds))], Sequence: uint8(r.rng.Uint32()), Payload: payload})
+	case 3:
+		return control.AppendLost(nil, &control.Lost{ID: id, Reason: control.LostFraming})
+	}
+	m := control.Report{ID: id, Ended: uint16(r.rng.Uint32())}
+	m.Report = wire.Report{Flags: wire.Flags(r.rng.Uint32()), Seq: n(), Ack: n(), Window: uint16(n()), RcvNxt: n(), DupAcks: uint8(n()), NHeld: 3,
+		Held: [3]wire.Block{{Start: n(), End: n()}, {Start: n(), End: n()}, {Start: n(), End: n()}}}
+	if e := r.s.ids[id]; e != nil && r.rng.IntN(2) == 0 {
+		m.Ack, m.RcvNxt = e.sess.Conn.Written(), e.sess.Conn.RcvNxt().Add(r.rng.IntN(100)-50)
+	}
+	return control.AppendReport(nil, &m)
+}
+
+// capture delivers a segment of a client.
+func (r *rig) capture(g *wire.Segment) {
+	b := g.Append(nil)
+	r.s.frame(&capture.Frame{IP: b, Size: len(b), Stamp: time.Now().UnixNano()})
+}
+
+func packet(sequence uint8, payload []byte) []byte {
+	return append(mysql.AppendHeader(nil, len(payload), sequence), payload...)
+}
+
+// client does something as one of few clients, which use their ports again.
+func (r *rig) client() {
+	at := wire.Endpoint{Addr: wire.AddrFrom(netip.AddrFrom4([4]byte{10, 8, 0, byte(r.rng.IntN(2))})), Port: uint16(40000 + r.rng.IntN(6))}
+	c := r.clients[at]
+	g := wire.Segment{Flow: wire.Flow{Src: at, Dst: rigServer}, Flags: wire.ACK, Window: 1000}
+	if c == nil || c.over || r.rng.IntN(40) == 0 {
+		c = &rigClient{flow: g.Flow, nxt: seq.Num(r.rng.Uint32()), ack: 77}
+		r.clients[at] = c
+		g.Seq, g.Flags = c.nxt, wire.SYN
+		c.nxt = c.nxt.Add(1)
+		r.capture(&g)
+		return
+	}
+	g.Seq, g.Ack = c.nxt, c.ack
+	switch n := r.rng.IntN(20); {
+	case !c.begun:
+		l := mysql.Login{Capabilities: mysql.ClientProtocol41 | mysql.ClientSecureConnection | mysql.ClientPluginAuth, User: "u", Plugin: "mysql_native_password"}
+		if r.rng.IntN(6) == 0 {
+			l.User = "stranger"
+		}
+		g.Payload = packet(1, l.Append(nil))
+		c.begun = true
+	case n == 0:
+		g.Flags |= wire.FIN
+		c.over = true
+	case n == 1:
+		g.Flags |= wire.RST
+		c.over = true
+	case n == 2: // not captured
+		c.nxt = c.nxt.Add(r.rng.IntN(5000))
+		return
+	case n == 3: // larger than --stream-above, and nothing but its beginning
+		g.Payload = append(mysql.AppendHeader(nil, 1<<23, 0), 3, 'S', 'E', 'L', 'E', 'C', 'T')
+	case n == 4:
+		g.Payload = packet(0, []byte{1})
+	case n == 5:
+		id := binary.LittleEndian.AppendUint32([]byte{0x17}, 1)
+		g.Payload = packet(0, append(id, 0, 1, 0, 0, 0))
+	case n == 6:
+		g.Payload = packet(0, append([]byte{0x11}, "u\x00\x00db\x00!\x00mysql_native_password\x00"...))
+	case n == 7:
+		g.Payload = mysql.AppendHeader(nil, r.rng.IntN(1<<24), 0)
+		for range r.rng.IntN(100) {
+			g.Payload = append(g.Payload, byte(r.rng.Uint32()))
+		}
+	default:
+		for range 1 + r.rng.IntN(3) {
+			g.Payload = append(g.Payload, packet(0, append([]byte{3}, "select 1"...))...)
+		}
+	}
+	c.ack = c.ack.Add(r.rng.IntN(2) * 30)
+	c.nxt = c.nxt.Add(g.Len())
+	r.capture(&g)
+	if r.rng.IntN(5) == 0 {
+		r.capture(&g) // once more, as over a second interface
+	}
+}
+
+// link brings the connection to the intercept up or down, or crosses two.
+func (r *rig) link() {
+	switch {
+	case !r.s.up, r.rng.IntN(3) == 0:
+		if r.rng.IntN(3) == 0 {
+			clear(r.known) // it was started anew
+		}
+		for _, o := range r.known {
+			o.stale = true
+		}
+		r.s.linkUp(&linkUp{})
+	default:
+		r.s.linkDown()
+	}
+}
+
+// Whatever clients, target, intercept and the links do, and in whatever order, a
+// shard's tables fit each other, every session has its place in the ledger, and
+// when the clients are gone nothing is left.
+func TestLifeOfAShard(t *testing.T) {
+	seeds := uint64(30)
+	if testing.Short() {
+		seeds = 5
+	}
+	sender := rigSender(t)
+	for _, nonsense := range []bool{false, true} {
+		for seed := range seeds {
+			t.Run(fmt.Sprintf("nonsense=%v/seed=%d", nonsense, seed), func(t *testing.T) {
+				budget := 64 << 20
+				if seed%3 == 2 {
+					budget = 24 << 10 // sessions are shed all the time
+				}
+				testLife(newRig(t, sender, seed, budget), nonsense, seed%2 == 1)
+			})
+		}
+	}
+}
+
+func testLife(r *rig, nonsense, stop bool) {
+	r.tb.Helper()
+	for range 3000 {
+		switch n := r.rng.IntN(100); {
+		case n < 2:
+			r.link()
+		case n < 45:
+			r.client()
+		default:
+			r.progress(nonsense && r.rng.IntN(4) == 0)
+		}
+		d := time.Millisecond
+		switch r.rng.IntN(50) {
+		case 0:
+			d = 2 * time.Second
+		case 1:
+			d = 15 * time.Second
+		}
+		if r.rng.IntN(2) == 0 {
+			r.turn(d)
+		}
+	}
+	if stop {
+		r.s.stage = lastFrames
+		for deadline := r.now + 10*time.Second; r.s.stage != stopped; {
+			if r.now > deadline {
+				r.tb.Fatal("it does not stop")
+			}
+			r.turn(5 * time.Millisecond)
+		}
+		if n := len(r.s.ids); n > 0 {
+			r.tb.Errorf("%d sessions are registered at the end", n)
+		}
+		return
+	}
+	// Every client leaves, and the target is started anew.
+	for _, c := range r.clients {
+		if !c.over {
+			r.capture(&wire.Segment{Flow: c.flow, Seq: c.nxt, Ack: c.ack, Flags: wire.ACK | wire.FIN})
+		}
+	}
+	if !r.s.up {
+		r.link()
+	}
+	for range 900 {
+		for id, o := range r.known {
+			if e := r.s.ids[id]; e != nil && e.sess.Conn.Synchronized() {
+				r.say(control.AppendReport(nil, &control.Report{ID: id, Report: wire.Report{Flags: wire.RST, Seq: e.sess.Conn.RcvNxt(), RcvNxt: o.received}}))
+			}
+		}
+		r.turn(10 * time.Second)
+	}
+	s := r.s
+	for e := range s.entries {
+		r.tb.Errorf("left: phase %d, registration %d, %v, detached %v, deadline %v", e.sess.Phase(), e.reg, e.sess.Conn.State(), e.detached, e.sess.Deadline())
+	}
+	if len(s.ids)+len(s.sources)+len(s.flows)+len(s.opening)+s.wheel.count > 0 || s.env.Pool.InUse() != 0 {
+		r.tb.Errorf("left: %d ids, %d sources, %d flows, %d opening, %d timers, %d octets",
+			len(s.ids), len(s.sources), len(s.flows), len(s.opening), s.wheel.count, s.env.Pool.InUse())
+	}
+}
