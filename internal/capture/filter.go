@@ -21,31 +21,38 @@ const maxFilterAddrs = 64
 //   - TCP to one of the servers at port;
 //   - TCP from there whose payload begins like the response to a
 //     COM_STMT_PREPARE: a packet of 12 octets, sequence id 1, status 0. The
-//     packet has to begin a segment, as it does when a server answers.
+//     packet has to begin a segment, as it does when a server answers;
+//   - TCP from there with FIN or RST: the end of a connection, whose client's end
+//     may be missed or never come.
 //
 // It passes no IPv4 fragments. Of IPv6 packets with extension headers it passes
 // those to a server, whatever they carry, but fragments; and none from it. With
 // no servers, or more than 64, it passes by port alone.
 func ServerFilter(servers []netip.Addr, port uint16) ([]bpf.RawInstruction, error) {
-	prepareOK := [][]bpf.Instruction{
+	prepareOK := slices.Concat(
 		toPayload,
 		// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_stmt_prepare.html
 		// int<3> payload length 12 | int<1> sequence id 1 | int<1> status 0
-		{bpf.LoadIndirect{Off: 0, Size: 4}},
+		[]bpf.Instruction{bpf.LoadIndirect{Off: 0, Size: 4}},
 		when(bpf.JumpNotEqual, 0x0c000001, drop),
-		{bpf.LoadIndirect{Off: 4, Size: 1}},
+		[]bpf.Instruction{bpf.LoadIndirect{Off: 4, Size: 1}},
 		when(bpf.JumpNotEqual, 0, drop),
-	}
+	)
+	const finOrRST = 0x05
+	heads := slices.Concat(
+		[]bpf.Instruction{bpf.LoadIndirect{Off: 13, Size: 1}},
+		when(bpf.JumpBitsNotSet, finOrRST, prepareOK),
+	)
 	return assemble(
 		family(4, slices.Concat(toTCP4,
 			ifPort(dstPort, port, passIf(dst4, servers)),
-			ifPort(srcPort, port, slices.Concat(prepareOK...), passIf(src4, servers)),
+			ifPort(srcPort, port, heads, passIf(src4, servers)),
 		)),
 		family(6, slices.Concat(
 			ifExtension(passIf(dst6, servers)),
 			toTCP6,
 			ifPort(dstPort, port, passIf(dst6, servers)),
-			ifPort(srcPort, port, slices.Concat(prepareOK...), passIf(src6, servers)),
+			ifPort(srcPort, port, heads, passIf(src6, servers)),
 		)),
 	)
 }

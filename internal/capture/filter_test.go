@@ -26,6 +26,7 @@ type sample struct {
 	ipOptions  int    // octets
 	extension  uint8  // IPv6: an extension header of that number
 	tcpOptions int    // octets
+	flags      uint8
 	payload    string
 	id         uint16 // IPv4's identification, or in IPv6's flow label
 }
@@ -35,7 +36,7 @@ func (s sample) bytes() []byte {
 	tcp := make([]byte, 20+s.tcpOptions)
 	binary.BigEndian.PutUint16(tcp, src.Port())
 	binary.BigEndian.PutUint16(tcp[2:], dst.Port())
-	tcp[12] = byte(len(tcp)/4) << 4
+	tcp[12], tcp[13] = byte(len(tcp)/4)<<4, s.flags
 	tcp = append(tcp, s.payload...)
 
 	protocol := s.protocol
@@ -99,6 +100,10 @@ var samples = []struct {
 	{"from the server, prepare head, error", sample{src: server4, dst: client4, payload: "\x0c\x00\x00\x01\xff"}, false, true},
 	{"from the server, prepare head, late", sample{src: server4, dst: client4, payload: "\x0c\x00\x00\x02\x00"}, false, true},
 	{"from the server, prepare head, 4 octets", sample{src: server4, dst: client4, payload: "\x0c\x00\x00\x01"}, false, true},
+	{"from the server, FIN", sample{src: server4, dst: client4, flags: 0x11}, true, true},
+	{"from the server, RST", sample{src: server4, dst: client4, flags: 0x04, tcpOptions: 12}, true, true},
+	{"from another server, FIN", sample{src: "10.1.0.3:3306", dst: client4, flags: 0x11}, false, false},
+	{"IPv6, from the server, FIN", sample{src: server6, dst: client6, flags: 0x11}, true, true},
 	{"from the server's other port", sample{src: "10.1.0.2:3307", dst: client4, payload: prepareHead}, false, false},
 	{"from another server", sample{src: "10.1.0.3:3306", dst: client4, payload: prepareHead}, false, false},
 	{"from server to server", sample{src: server4, dst: server4}, true, true},
@@ -355,6 +360,9 @@ func model(b []byte) bool {
 	}
 	if len(tcp) < 13 || binary.BigEndian.Uint16(tcp) != 3306 || !isServer(src) {
 		return false
+	}
+	if len(tcp) >= 14 && tcp[13]&5 != 0 {
+		return true
 	}
 	payload := tcp[min(int(tcp[12]>>4)*4, len(tcp)):]
 	return len(payload) >= 5 && string(payload[:5]) == prepareHead[:5]

@@ -22,8 +22,8 @@ const (
 	// maxHeld bounds the octets kept behind a hole; beyond it the hole is given up.
 	maxHeld = 4 << 20
 	// maxJump is how far from RCV.NXT a segment may lie to belong to this
-	// connection: more than any window in use (RFC 7323 allows 1 GiB).
-	maxJump = 1 << 26
+	// connection: the largest window there is (RFC 7323, section 2.2).
+	maxJump = 1 << 30
 )
 
 // An EventType says what happened on a flow.

@@ -44,9 +44,9 @@ func TestInOrder(t *testing.T) {
 		}},
 		{name: "segments of another connection", steps: []step{
 			{"data", data(0, "abc"), "abc<3"},
-			{"far ahead", data(1<<26+4, "x"), ""},
-			{"far behind", data(-1<<26, "x"), ""},
-			{"a RST far ahead", flags(data(1<<26+4, ""), wire.RST), ""},
+			{"far ahead", data(maxJump+4, "x"), ""},
+			{"far behind", data(-maxJump, "x"), ""},
+			{"a RST far ahead", flags(data(maxJump+4, ""), wire.RST), ""},
 			{"this one", data(3, "d"), "d<4"},
 		}},
 	}

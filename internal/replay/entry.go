@@ -27,6 +27,7 @@ type entry struct {
 	detached bool          // its 4-tuple belongs to a newer connection of the client
 	queuedAt time.Duration // when the session began to wait for an intercept; 0: it does not
 	seenAt   time.Duration // when a frame of the client was last seen
+	leftAt   time.Duration // when production ended the connection; 0: it did not
 }
 
 // A registration says what the intercept knows of a session.
@@ -44,6 +45,9 @@ const entryCost = 1 << 10
 const (
 	// interceptPatience is how long a new session waits for an intercept.
 	interceptPatience = 10 * time.Second
+	// endPatience is how long a client's end may stay away after production's:
+	// longer than the capture takes to give up a hole before it.
+	endPatience = 10 * time.Second
 	// lateFrames is how long a connection that is over is remembered: its last
 	// segments may be repeated, and where several interfaces carry it, as a bridge
 	// and its port do, all of them come once more with another ring's next block.

@@ -286,7 +286,7 @@ func (r *rig) progress(nonsense bool) {
 
 // nonsense is a message that no intercept of ours sends.
 func (r *rig) nonsense(id uint32) []byte {
-	kinds := []uint8{uint8(mysql.KindGreeting), uint8(mysql.ComStmtPrepare), uint8(mysql.ComQuery), 0xfe}
+	kinds := []uint8{uint8(mysql.KindGreeting), uint8(mysql.KindLogin), uint8(mysql.ComChangeUser), uint8(mysql.ComStmtPrepare), uint8(mysql.ComQuery), 0xfe}
 	n := func() seq.Num { return seq.Num(r.rng.Uint32()) }
 	switch r.rng.IntN(5) {
 	case 0:
@@ -366,7 +366,7 @@ func (r *rig) client() {
 	case n == 6:
 		g.Payload = packet(0, append([]byte{0x11}, "u\x00\x00db\x00!\x00mysql_native_password\x00"...))
 	case n == 7:
-		g.Payload = mysql.AppendHeader(nil, r.rng.IntN(1<<24), 0)
+		g.Payload = mysql.AppendHeader(nil, r.rng.IntN(1<<24), uint8(r.rng.IntN(4)))
 		for range r.rng.IntN(100) {
 			g.Payload = append(g.Payload, byte(r.rng.Uint32()))
 		}

@@ -203,12 +203,17 @@ func (s *shard) flowEvents(e *entry) {
 	s.shed()
 }
 
-// serverSegment takes the beginning of production's answer to a PREPARE, which
-// is all that the kernel's filter passes of that direction.
+// serverSegment takes what the kernel's filter passes of production's direction:
+// the beginning of its answer to a PREPARE, and its end of a connection, behind
+// which the client's may be missed or never come.
 func (s *shard) serverSegment(seg *wire.Segment) {
 	e := s.flows[seg.Flow.Reverse()]
 	if e == nil {
 		return
+	}
+	if seg.Flags&(wire.FIN|wire.RST) != 0 && e.leftAt == 0 {
+		e.leftAt = s.env.Now
+		s.touch(e)
 	}
 	if id, ok := prepareOK(seg.Payload); ok {
 		e.sess.ProductionPrepared(&s.env, seg, id)
@@ -293,6 +298,8 @@ func (s *shard) idleDeadline(e *entry) time.Duration {
 		return e.seenAt + lateFrames
 	case e.sess.Phase() == session.Over:
 		return e.seenAt + idleLimit
+	case e.leftAt != 0:
+		return e.leftAt + endPatience
 	}
 	return 0
 }

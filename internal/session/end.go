@@ -116,6 +116,9 @@ func (s *Session) Skip(e *Env, why ledger.Reason) { s.skip(e, why) }
 // lose ends the replay: the session and all its open commands are lost.
 func (s *Session) lose(e *Env, why ledger.Reason) {
 	if s.outcome != undecided || s.stopped {
+		if s.outcome != undecided && s.phase != Over {
+			s.over(e) // its column is decided, but it must end
+		}
 		return
 	}
 	s.outcome, s.reason = lost, why
@@ -188,6 +191,9 @@ func (s *Session) Pending() (n uint64) {
 // that were stay pending. A session with nothing unanswered says COM_QUIT, any
 // other is reset.
 func (s *Session) Stop(e *Env) {
+	if s.phase == Opening {
+		s.lose(e, ledger.TargetUnreachable) // nothing answered the SYN so far
+	}
 	for i := s.queue.sent; i < len(s.queue.all); i++ {
 		if r := &s.queue.all[i]; r.has(counts) && !r.has(begun) {
 			r.flags = r.flags&^counts | drop

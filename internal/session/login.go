@@ -86,7 +86,7 @@ func (s *Session) Head(e *Env, kind mysql.Kind, sequence uint8, payload []byte) 
 			s.greeted(e, sequence, payload)
 		}
 	case kind == mysql.KindLogin, kind == mysql.Kind(mysql.ComChangeUser):
-		if s.login != nil {
+		if s.login != nil && (s.phase == LoggingIn || s.relogin) {
 			s.authReply(e, sequence, payload)
 		}
 	case kind == mysql.Kind(mysql.ComStmtPrepare):
@@ -144,6 +144,9 @@ func (s *Session) authReply(e *Env, sequence uint8, payload []byte) {
 		s.relogin = false
 		if s.phase == LoggingIn {
 			s.phase = Ready
+			if s.clientGone != clientRST {
+				s.goneAt = 0
+			}
 		}
 	case headerErr:
 		s.refused(e, payload)

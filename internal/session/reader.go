@@ -266,7 +266,7 @@ func neverReplayed(cmd mysql.Command) bool {
 
 // beginFile queues the client's file for LOAD DATA LOCAL.
 func (s *Session) beginFile() {
-	if s.outcome == undecided {
+	if s.outcome == undecided && !s.left && s.phase != Over {
 		s.queue.push(record{flags: file | open})
 	}
 }

@@ -50,6 +50,9 @@ const (
 	// idWait is how long a command waits for production's id of its statement,
 	// which was captured with the other direction and may come a little later.
 	idWait = 200 * time.Millisecond
+	// loginPatience is how long the target may take from our SYN to its OK: more
+	// than a SYN's repetitions take, which say more about the trouble.
+	loginPatience = 45 * time.Second
 	// closePatience is how long the target may take to end its side after ours.
 	closePatience = 10 * time.Second
 	// resetPatience is how long a client's RST waits for the responses to what it
@@ -119,9 +122,9 @@ type Session struct {
 	ended      int   // responses that ended, of commands whose last octet was not sent yet
 	loginEnds  uint8 // responses of the login that have not ended: the intercept counts them too
 	clientGone clientEnd
-	left       bool // after its login at the target, the target closed with nothing unanswered
-	stopped    bool // by Stop: what is undecided stays so
-	goneAt     time.Duration
+	left       bool          // after its login at the target, the target closed with nothing unanswered
+	stopped    bool          // by Stop: what is undecided stays so
+	goneAt     time.Duration // when the patience with the target is over; 0: it has no end
 	statements statements
 	heads      uint16   // packets of the target seen since the last report
 	headsAgain uint16   // of these, those seen since Resume: see there
@@ -176,6 +179,9 @@ func (s *Session) Open(e *Env, flow wire.Flow, iss seq.Num, mss int) {
 		return
 	}
 	s.phase = Opening
+	if s.goneAt == 0 {
+		s.goneAt = e.Now + loginPatience
+	}
 	s.loginEnds, s.ended = 1, 0
 	s.heads, s.headsAgain = 0, 0
 	s.Conn.Open(e.Now, flow, iss, mss)
@@ -206,6 +212,9 @@ func (s *Session) Pause(e *Env) {
 	case Opening, Greeting, LoggingIn:
 		e.Out.Segments = s.Conn.Abort(&e.Pool, e.Out.Segments)
 		s.phase = Queued
+		if s.clientGone != clientRST {
+			s.goneAt = 0
+		}
 	case Ready, Closing:
 		s.Conn.Pause()
 	}
