@@ -257,6 +257,8 @@ drain: 1s
 }
 
 func TestExitCodes(t *testing.T) {
+	whole := new(ledger.Counts)
+	whole.Sessions.Captured, whole.Sessions.Replayed = 1, 1
 	lossy := new(ledger.Counts)
 	lossy.Commands.Captured, lossy.Commands.Lost[ledger.CaptureGap] = 1, 1
 	for _, tt := range []struct {
@@ -266,7 +268,8 @@ func TestExitCodes(t *testing.T) {
 		code   int
 		want   string
 	}{
-		{"nothing lost", new(ledger.Counts), nil, 0, "nothing was lost"},
+		{"nothing lost", whole, nil, 0, "nothing was lost"},
+		{"nothing captured", new(ledger.Counts), nil, 0, "nothing was captured: does production listen on --port"},
 		{"losses", lossy, nil, 3, "capture_gap"},
 		{"could not run", new(ledger.Counts), errors.New("no such interface"), 1, "mrtecopy: no such interface\n"},
 	} {
@@ -303,7 +306,7 @@ func TestBrokenRunStillReports(t *testing.T) {
 		return summary(new(ledger.Counts)), errors.New("interface eth0 is gone")
 	}
 	code := b.run("live" + needed + "--summary @/s.json")
-	if code != 1 || !strings.Contains(b.stderr.String(), "nothing was lost") || !strings.HasSuffix(b.stderr.String(), "mrtecopy: interface eth0 is gone\n") {
+	if code != 1 || !strings.Contains(b.stderr.String(), "nothing was captured") || !strings.HasSuffix(b.stderr.String(), "mrtecopy: interface eth0 is gone\n") {
 		t.Errorf("exit code %d, %q", code, b.stderr.String())
 	}
 	if _, err := os.Stat(filepath.Join(b.dir, "s.json")); err != nil {

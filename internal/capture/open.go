@@ -41,7 +41,7 @@ func open(c Config) (_ *Ring, err error) {
 		if errors.As(err, &op) {
 			err = op.Err // without "route ip+net"
 		}
-		return nil, err
+		return nil, fmt.Errorf("%w (ip link show)", err)
 	}
 	if ifi.Flags&net.FlagUp == 0 {
 		return nil, fmt.Errorf("%w (ip link set %s up)", ErrDown, ifi.Name)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 
 	"mrtecopy/internal/control"
 	"mrtecopy/internal/wire"
@@ -38,6 +39,9 @@ func Run(ctx context.Context, c Config) (Summary, error) {
 		Handle:  e.handle,
 		Refused: e.refused,
 	})
+	if errors.Is(err, unix.EADDRINUSE) {
+		err = fmt.Errorf("%w: if another intercept runs here, one serves any number of mrtecopy processes; else choose another --listen", err)
+	}
 	if err != nil {
 		return Summary{}, err
 	}

@@ -148,22 +148,31 @@ func (l *Lab) ShareKey(ctx context.Context) error {
 // ACTION` on the two hosts, for both families, and returns what they said.
 func (l *Lab) Routes(ctx context.Context, action string) (string, error) {
 	var said strings.Builder
-	for _, ipv6 := range []bool{false, true} {
-		for _, c := range []struct {
-			host *Host
-			args []string
-		}{
-			{l.Target, []string{"route", "target", "--port", "3306", "--via", l.address(l.Blackhole, ipv6)}},
-			{l.Blackhole, []string{"route", "blackhole", "--interface", "eth0", "--target", l.address(l.Target, ipv6), "--port", "3306"}},
-		} {
-			out, err := c.host.Run(ctx, "intercept", append(c.args, action)...)
-			said.WriteString(out)
-			if err != nil {
-				return said.String(), err
-			}
+	for _, c := range l.routes() {
+		out, err := c.host.Run(ctx, "intercept", append(c.args, action)...)
+		said.WriteString(out)
+		if err != nil {
+			return said.String(), err
 		}
 	}
 	return said.String(), nil
+}
+
+// A route is a command line of intercept, without its verb.
+type route struct {
+	host *Host
+	args []string
+}
+
+// routes are those of the lab, for IPv4 and IPv6.
+func (l *Lab) routes() (all []route) {
+	for _, ipv6 := range []bool{false, true} {
+		all = append(all,
+			route{l.Target, []string{"route", "target", "--port", "3306", "--via", l.address(l.Blackhole, ipv6)}},
+			route{l.Blackhole, []string{"route", "blackhole", "--interface", "eth0", "--target", l.address(l.Target, ipv6), "--port", "3306"}},
+		)
+	}
+	return all
 }
 
 // Log is what the daemon wrote so far.

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 )
 
@@ -24,11 +25,25 @@ The servers themselves, unseen by the capture:
   mariadb -u root -S %s     # production
   mariadb -u root -S %s     # target
 
+The target's accounts have passwords of their own: see %s.
+
+The routes go by:
+%s
 Take it down with: make lab-down
 `,
 		l.Blackhole.NS, l.bin, l.Target.V4, l.keyFile(l.Blackhole),
 		l.Production.NS, l.bin, strings.Join(l.MrtecopyArgs(Run{}), " "),
 		l.Client.NS, l.Production.V4, AppUser, AppPassword, "app",
-		l.ProductionServer.Socket(), l.TargetServer.Socket())
+		l.ProductionServer.Socket(), l.TargetServer.Socket(),
+		filepath.Join(l.Production.dir, "credentials"), l.undo())
+	return b.String()
+}
+
+// undo returns the commands that take the lab's routes away.
+func (l *Lab) undo() string {
+	var b strings.Builder
+	for _, r := range l.routes() {
+		fmt.Fprintf(&b, "  ip netns exec %s %s/intercept %s undo\n", r.host.NS, l.bin, strings.Join(r.args, " "))
+	}
 	return b.String()
 }

@@ -110,6 +110,9 @@ func (s *Status) hints(b *strings.Builder, c *Counts) {
 		b.WriteString(paint(s.color, yellow, "  "+fmt.Sprintf(format, args...)))
 		b.WriteByte('\n')
 	}
+	if c.Capture.Frames == 0 && s.rows == 1 {
+		hint("nothing captured yet: %s", nothingHint)
+	}
 	for r := None + 1; r < NumReasons; r++ {
 		what, n, all := "sessions", c.Sessions.Skipped[r], c.Sessions.Captured
 		if n == 0 {
@@ -139,6 +142,9 @@ func (s *Status) hints(b *strings.Builder, c *Counts) {
 		}
 	}
 }
+
+// nothingHint is for a run that sees no client.
+const nothingHint = "does production listen on --port (ss -ltn), and do its clients come in over --interface? Unix sockets are out of sight"
 
 // grown reports whether n is worth telling, when told was the last one told,
 // and remembers it.

@@ -49,7 +49,8 @@ func TestStatusHints(t *testing.T) {
 		set   func()
 		hints []string
 	}{
-		{"well", func() { c.Sessions.Captured = 100 }, nil},
+		{"nothing yet", func() {}, []string{"  nothing captured yet: does production listen on --port"}},
+		{"well", func() { c.Capture.Frames, c.Sessions.Captured = 700, 100 }, nil},
 		{"tls", func() { c.Sessions.Skipped[TLS] = 43 }, []string{"  tls: 43 % of sessions skipped: encrypted"}},
 		{"the same", func() {}, nil},
 		{"a little more", func() { c.Sessions.Skipped[TLS] = 47 }, nil},
@@ -145,7 +146,7 @@ finished with losses
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	empty := NewSummary("v1", start, start, false, new(Counts))
-	if !strings.HasSuffix(empty.Table(false), "\nnothing was lost\n") {
+	if !strings.HasSuffix(empty.Table(false), "\nnothing was captured: "+nothingHint+"\n") {
 		t.Errorf("an empty run ends with\n%s", empty.Table(false))
 	}
 }

@@ -52,10 +52,13 @@ func (s *Summary) Table(color bool) string {
 	}
 
 	t.line("", "")
-	if s.Lossless() {
-		t.line(green, "nothing was lost")
-	} else {
+	switch {
+	case !s.Lossless():
 		t.line(red, "finished with losses")
+	case s.Sessions.Captured == 0:
+		t.line(yellow, "nothing was captured: "+nothingHint)
+	default:
+		t.line(green, "nothing was lost")
 	}
 	return t.b.String()
 }
