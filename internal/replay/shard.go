@@ -1,7 +1,6 @@
 package replay
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -359,106 +358,6 @@ func (s *shard) remove(e *entry) {
 		delete(s.flows, e.key)
 	}
 	delete(s.entries, e)
-}
-
-// checkMTU follows the path's MTU.
-func (s *shard) checkMTU() {
-	if err := s.sender.Refresh(); err != nil {
-		if !s.routeLost {
-			text := "the way to the target cannot be looked up; the last one stays"
-			if errors.Is(err, rawsend.ErrLocal) {
-				text = "the target's address has moved to this host: nothing is sent while it is here"
-			}
-			s.log.Warn(text, "error", err)
-		}
-		s.routeLost = true
-		return
-	}
-	s.routeLost = false
-	mss := maxSegment(s.sender.MTU(), s.target.Addr)
-	if mss >= s.mss {
-		s.mss = mss
-		return
-	}
-	s.mss = mss
-	for e := range s.entries {
-		e.sess.Conn.SetMSS(mss)
-	}
-}
-
-// maxSegment returns the largest TCP payload in a packet of mtu octets (RFC
-// 6691).
-func maxSegment(mtu int, target wire.Addr) int {
-	if target.Is4() {
-		return mtu - 40
-	}
-	return mtu - 60
-}
-
-// memory returns the octets the shard's sessions hold.
-func (s *shard) memory() int { return s.env.Pool.InUse() + len(s.entries)*entryCost }
-
-// evict makes room for one session: it forgets a connection of which nothing is
-// expected, because it is not replayed, or because more than a second after its
-// SYN nothing followed. A flood of SYNs, or of stray data, fills the memory with
-// these. Some entries are looked at, in the map's random order.
-func (s *shard) evict() bool {
-	tries := 16
-	for e := range s.entries {
-		phase := e.sess.Phase()
-		silent := phase == session.Reading && e.seenAt+time.Second <= s.env.Now
-		if !e.dirty && !e.detached && (silent || phase == session.Over) && e.sess.Storage() == 0 && e.stream.Deadline() == 0 {
-			e.sess.ClientGone(&s.env)
-			s.take(e)
-			s.remove(e)
-			return true
-		}
-		if tries--; tries == 0 {
-			break
-		}
-	}
-	return false
-}
-
-// shedAgain is how long shed rests when it found nothing to end: what is over the
-// limit then is held behind holes, or counted and not replayed, for a moment.
-const shedAgain = 10 * time.Millisecond
-
-// shed ends the sessions that hold most until the memory is within its limit.
-func (s *shard) shed() {
-	for s.memory() > s.budget && s.env.Now >= s.shedNext {
-		if s.evict() {
-			continue
-		}
-		var most *entry
-		size := 0
-		for e := range s.entries {
-			if n := e.sess.Storage(); n > size && e.sess.Undecided() {
-				most, size = e, n
-			}
-		}
-		if most == nil {
-			s.shedNext = s.env.Now + shedAgain
-			return
-		}
-		s.sayShed(most.key.Src.String(), size)
-		most.sess.Lose(&s.env, ledger.Memory)
-		s.take(most)
-		s.touch(most)
-		if most.sess.Undecided() {
-			return // stopped: its outcome stays open, and so does its storage
-		}
-	}
-}
-
-// sayShed logs a shed session, every ten seconds at the most.
-func (s *shard) sayShed(who string, size int) {
-	if s.shedAt != 0 && s.env.Now-s.shedAt < 10*time.Second {
-		return
-	}
-	s.shedAt = s.env.Now
-	s.log.Warn("memory limit reached: sessions are shed; raise --max-memory, or the target is slower than production",
-		"session", who, "octets", size, "limit", s.budget, "shard", s.index)
 }
 
 // addrSet makes a set for look-ups by wire address.
