@@ -22,6 +22,7 @@ func (s *Session) Report(e *Env, r *wire.Report, ended, errors int, frame [16]by
 	if s.phase == Over && s.Conn.Fate() != tcpstate.Alive {
 		return
 	}
+	s.countStalled(e)
 	s.Conn.Receive(e.Now, &e.Pool, r)
 	s.frame = frame
 	s.heads, s.headsAgain = s.heads-s.headsAgain, 0

@@ -97,12 +97,19 @@ func (s *Session) countWaiting(e *Env, rec *record) {
 		return
 	}
 	rec.flags |= waited
-	if s.waiting == gatePause && s.phase == Ready {
-		// Nothing in the protocol asks for this wait.
-		e.Counts.Commands.Stalled++
+	e.Counts.Commands.Waited++
+}
+
+// countStalled counts a whole command that is not sent when the target says
+// something, although nothing in the protocol asks it to wait. There is none, as
+// long as whatever opens a gate, or captures a command, also advances.
+func (s *Session) countStalled(e *Env) {
+	rec := s.queue.unsent()
+	if rec == nil || s.phase != Ready || s.waiting != gateNone || rec.has(waited|open|begun) {
 		return
 	}
-	e.Counts.Commands.Waited++
+	rec.flags |= waited
+	e.Counts.Commands.Stalled++
 }
 
 // skipCommand decides that a queued command is not sent.
