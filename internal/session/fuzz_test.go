@@ -87,11 +87,11 @@ func (m *sim) answerAnyhow(k byte) {
 		payload string
 	}{
 		{mysql.KindLogin, "\x00\x00\x00\x02\x00\x00\x00"},
-		{mysql.KindLogin, "\xfe" + nativePassword + "\x00twenty octets, truly\x00"},
+		{mysql.KindLogin, "\xfe" + mysql.PluginNativePassword + "\x00twenty octets, truly\x00"},
 		{mysql.Kind(mysql.ComStmtPrepare), "\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"},
 		{mysql.Kind(mysql.ComStmtPrepare), "\xff\x28\x04#42000no"},
 		{mysql.Kind(mysql.ComChangeUser), "\x00\x00\x00\x02\x00\x00\x00"},
-		{mysql.Kind(mysql.ComChangeUser), "\xfe" + nativePassword + "\x00"},
+		{mysql.Kind(mysql.ComChangeUser), "\xfe" + mysql.PluginNativePassword + "\x00"},
 		{mysql.Kind(mysql.ComQuery), "\xfbfile"},
 		{0xfe, "\xff\x86\x04#08S01bye"},
 	}

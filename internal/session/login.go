@@ -17,8 +17,6 @@ const (
 	headerErr       = 0xff
 )
 
-const nativePassword = "mysql_native_password"
-
 // cannotReplay are the capabilities that are left out of our login: what they
 // switch on would have to be spoken by us, and we only replay commands.
 const cannotReplay = mysql.ClientSSL | mysql.ClientCompress | mysql.ClientZstdCompressionAlgorithm | mysql.ClientMultiFactorAuthentication |
@@ -120,7 +118,7 @@ func (s *Session) greeted(e *Env, sequence uint8, payload []byte) {
 		l.Extended = 0
 	}
 	l.User = s.login.user
-	l.Plugin = nativePassword
+	l.Plugin = mysql.PluginNativePassword
 	l.AuthResponse = mysql.NativePassword(g.Salt[:], s.login.password)
 	s.caps, s.extended = l.Capabilities, l.Extended
 	s.writePacket(e, sequence+1, l.Append(nil))
@@ -155,8 +153,8 @@ func (s *Session) authReply(e *Env, sequence uint8, payload []byte) {
 		switch {
 		case err != nil:
 			s.refuse(e, fmt.Sprintf("the target's authentication request cannot be read: %v", err))
-		case sw.Plugin != nativePassword:
-			s.refuse(e, fmt.Sprintf("the account needs the authentication plugin %q, which mrtecopy cannot speak yet; let it use %s", sw.Plugin, nativePassword))
+		case sw.Plugin != mysql.PluginNativePassword:
+			s.refuse(e, fmt.Sprintf("the account needs the authentication plugin %q, which mrtecopy cannot speak yet; let it use %s", sw.Plugin, mysql.PluginNativePassword))
 		default:
 			s.writePacket(e, sequence+1, mysql.NativePassword(sw.Data, s.login.password))
 		}

@@ -197,7 +197,7 @@ func (c *client) close(id uint32) *client {
 // changeUser sends a COM_CHANGE_USER and proves the password.
 func (c *client) changeUser(user, schema string) *client {
 	c.commands++
-	rest := "\x00" + schema + "\x00\x2d\x00" + nativePassword + "\x00"
+	rest := "\x00" + schema + "\x00\x2d\x00" + mysql.PluginNativePassword + "\x00"
 	c.expect = append(c.expect, fmt.Sprintf("%s %s", mysql.ComChangeUser, short([]byte("t_"+user+"\x00"+rest))))
 	c.packet(0, []byte(string(byte(mysql.ComChangeUser))+user+"\x00\x14twenty octets, truly"+rest[1:]))
 	c.answer(44)

@@ -114,7 +114,7 @@ func (v *server) greet() []byte {
 		v.leaves = true
 		return v.say(nil, v.greeting...)
 	}
-	g := mysql.Greeting{Version: v.version, ConnectionID: 7, Salt: v.salt(), Capabilities: v.caps, Charset: 45, Status: 2, Plugin: nativePassword}
+	g := mysql.Greeting{Version: v.version, ConnectionID: 7, Salt: v.salt(), Capabilities: v.caps, Charset: 45, Status: 2, Plugin: mysql.PluginNativePassword}
 	return v.say(nil, g.Append(nil)...)
 }
 
@@ -205,7 +205,7 @@ func (v *server) takeLogin(out, p []byte) []byte {
 		out = v.ok(out)
 		c.seq = 0
 	case loginSwitch:
-		out = v.authSwitch(out, nativePassword)
+		out = v.authSwitch(out, mysql.PluginNativePassword)
 		c.wait = forProof
 	case loginRefused:
 		out = v.err(out, 1045, "Access denied")
@@ -276,7 +276,7 @@ func (v *server) command(out, p []byte) []byte {
 			return v.err(out, 1045, "Access denied")
 		}
 		c.wait = forProofAgain
-		return v.authSwitch(out, nativePassword)
+		return v.authSwitch(out, mysql.PluginNativePassword)
 	case mysql.ComResetConnection:
 		clear(c.statements)
 		return v.ok(out)
