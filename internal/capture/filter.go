@@ -19,30 +19,15 @@ const maxFilterAddrs = 64
 // ServerFilter returns the filter for a MySQL server's side: it passes
 //
 //   - TCP to one of the servers at port;
-//   - TCP from there whose payload begins like the response to a
-//     COM_STMT_PREPARE: a packet of 12 octets, sequence id 1, status 0. The
-//     packet has to begin a segment, as it does when a server answers;
 //   - TCP from there with FIN or RST: the end of a connection, whose client's end
-//     may be missed or never come.
+//     may be missed or never come;
+//   - TCP from there whose payload begins like something that the replay has to
+//     know: see heads.
 //
 // It passes no IPv4 fragments. Of IPv6 packets with extension headers it passes
 // those to a server, whatever they carry, but fragments; and none from it. With
 // no servers, or more than 64, it passes by port alone.
 func ServerFilter(servers []netip.Addr, port uint16) ([]bpf.RawInstruction, error) {
-	prepareOK := slices.Concat(
-		toPayload,
-		// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_stmt_prepare.html
-		// int<3> payload length 12 | int<1> sequence id 1 | int<1> status 0
-		[]bpf.Instruction{bpf.LoadIndirect{Off: 0, Size: 4}},
-		when(bpf.JumpNotEqual, 0x0c000001, drop),
-		[]bpf.Instruction{bpf.LoadIndirect{Off: 4, Size: 1}},
-		when(bpf.JumpNotEqual, 0, drop),
-	)
-	const finOrRST = 0x05
-	heads := slices.Concat(
-		[]bpf.Instruction{bpf.LoadIndirect{Off: 13, Size: 1}},
-		when(bpf.JumpBitsNotSet, finOrRST, prepareOK),
-	)
 	return assemble(
 		family(4, slices.Concat(toTCP4,
 			ifPort(dstPort, port, passIf(dst4, servers)),
@@ -172,6 +157,92 @@ var toPayload = []bpf.Instruction{
 	bpf.TAX{},
 }
 
+// heads drops a server's segment, where X points to the TCP header, unless it
+// has FIN or RST or its payload begins with
+//
+//   - a greeting;
+//   - the OK of a COM_STMT_PREPARE;
+//   - a compressed packet that may begin with such an OK.
+//
+// It has to begin there, as it does when a server answers. Whether the session
+// is compressed is not known here, so each reader has to look again.
+//
+// It runs for all that a production server sends: an ACK ends at the load of
+// the payload, and the middle of a result nearly always at its fourth octet.
+var heads = slices.Concat(
+	[]bpf.Instruction{bpf.LoadIndirect{Off: 13, Size: 1}},
+	when(bpf.JumpBitsNotSet, finOrRST, slices.Concat(
+		toPayload,
+		// int<3> payload length | int<1> sequence id
+		[]bpf.Instruction{bpf.LoadIndirect{Off: 0, Size: 4}},
+		when(bpf.JumpBitsSet, maxSequence^0xff, drop),
+		either(bpf.JumpBitsNotSet, maxSequence, greeting, slices.Concat(
+			[]bpf.Instruction{bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: 0xfeffffff}}, // 12 and 13 are one
+			either(bpf.JumpEqual, 0x0c000001, prepareOK, compressed),
+		)),
+	)),
+)
+
+const finOrRST = 0x05
+
+// maxSequence is the highest sequence id at which a compressed response is
+// taken for a beginning. It follows those of the request, of which libmysqlclient
+// and libmariadb make a packet for each 16 KiB.
+const maxSequence = 0x0f
+
+// greeting drops what is no greeting: a packet shorter than 256 octets, of
+// sequence id 0 (known already), whose first octet is the protocol version 10.
+// A holds the packet's header.
+// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_v10.html
+var greeting = slices.Concat(
+	when(bpf.JumpBitsSet, 0x00ffff00, drop),
+	[]bpf.Instruction{bpf.LoadIndirect{Off: 4, Size: 1}},
+	when(bpf.JumpNotEqual, 10, drop),
+)
+
+// prepareOK drops a packet of 12 octets, or 13 (with
+// CLIENT_OPTIONAL_RESULTSET_METADATA), whose first octet, the status, is not 0.
+// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_stmt_prepare.html
+var prepareOK = slices.Concat(
+	[]bpf.Instruction{bpf.LoadIndirect{Off: 4, Size: 1}},
+	when(bpf.JumpNotEqual, 0, drop),
+)
+
+// compressed drops what is no compressed packet that may hold the OK of a
+// PREPARE. Servers compress with zlib at level 6 alone, whose streams begin with
+// 78 9c (RFC 1950, section 2.2), or with zstd (its magic number: RFC 8878,
+// section 3.1.1). What is below 50 octets, or does not get shorter, they leave
+// as it is.
+//
+//	int<3> length | int<1> sequence id | int<3> length before compression, or 0 | payload
+//
+// No other response of an uncompressed session has these octets there, but two:
+// an OK that tells a last insert id, or a number of affected rows, whose octets
+// happen to be 78 9c; and what a segment in the middle of a result begins with
+// by chance.
+var compressed = slices.Concat(
+	[]bpf.Instruction{bpf.LoadIndirect{Off: 7, Size: 2}},
+	either(bpf.JumpEqual, 0x789c, nil,
+		either(bpf.JumpEqual, 0x28b5, zstdMagic, plainPrepareOK)),
+)
+
+var zstdMagic = slices.Concat(
+	[]bpf.Instruction{bpf.LoadIndirect{Off: 9, Size: 2}},
+	when(bpf.JumpNotEqual, 0x2ffd, drop),
+)
+
+// plainPrepareOK is prepareOK in a packet that is not compressed, where A holds
+// the first two octets of the inner packet. Its sequence id is the compressed
+// packet's; it is not looked at.
+var plainPrepareOK = slices.Concat(
+	[]bpf.Instruction{bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: 0xfeff}},
+	when(bpf.JumpNotEqual, 0x0c00, drop),
+	[]bpf.Instruction{bpf.LoadIndirect{Off: 8, Size: 4}}, // the rest of the inner length, sequence id, status
+	when(bpf.JumpBitsSet, 0xffff00ff, drop),
+	[]bpf.Instruction{bpf.LoadIndirect{Off: 3, Size: 4}}, // sequence id, length before compression
+	when(bpf.JumpBitsSet, 0x00ffffff, drop),
+)
+
 // ifPort does body if a port of the TCP header is port. X points to the TCP
 // header before and after it.
 func ifPort(at uint32, port uint16, body ...[]bpf.Instruction) []bpf.Instruction {
@@ -215,6 +286,12 @@ func when(cond bpf.JumpTest, val uint32, body ...[]bpf.Instruction) []bpf.Instru
 		bpf.JumpIf{Cond: cond, Val: val, SkipTrue: 1},
 		bpf.Jump{Skip: uint32(len(b))},
 	}, b...)
+}
+
+// either does yes if the comparison of A holds, else no. What neither of them
+// decides goes on behind both.
+func either(cond bpf.JumpTest, val uint32, yes, no []bpf.Instruction) []bpf.Instruction {
+	return slices.Concat(when(cond, val, yes, []bpf.Instruction{bpf.Jump{Skip: uint32(len(no))}}), no)
 }
 
 // assemble makes a filter of findIP and what follows; the rest is dropped.

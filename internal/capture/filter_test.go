@@ -3,6 +3,7 @@
 package capture
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -76,6 +77,10 @@ const (
 	client4, client6 = "10.9.9.9:40000", "[fd09::9]:40000"
 	server4, server6 = "10.1.0.2:3306", "[fd01::2]:3306"
 	prepareHead      = "\x0c\x00\x00\x01\x00\x01\x00\x00\x00"
+	greetingHead     = "\x4b\x00\x00\x00\x0a9.7.4"
+	zlibHead         = "\x76\x00\x00\x01\xdb\x00\x00\x78\x9c"
+	zstdHead         = "\x79\x00\x00\x01\xdb\x00\x00\x28\xb5\x2f\xfd"
+	plainHead        = "\x10\x00\x00\x01\x00\x00\x00\x0c\x00\x00\x01\x00\x01\x00\x00\x00"
 )
 
 var samples = []struct {
@@ -100,6 +105,33 @@ var samples = []struct {
 	{"from the server, prepare head, error", sample{src: server4, dst: client4, payload: "\x0c\x00\x00\x01\xff"}, false, true},
 	{"from the server, prepare head, late", sample{src: server4, dst: client4, payload: "\x0c\x00\x00\x02\x00"}, false, true},
 	{"from the server, prepare head, 4 octets", sample{src: server4, dst: client4, payload: "\x0c\x00\x00\x01"}, false, true},
+	{"from the server, prepare head, OPTIONAL_RESULTSET_METADATA", sample{src: server4, dst: client4, payload: "\x0d\x00\x00\x01\x00"}, true, true},
+	{"from the server, prepare head, 14 octets", sample{src: server4, dst: client4, payload: "\x0e\x00\x00\x01\x00\x01\x00\x00\x00\x00\x00\x00"}, false, true},
+	{"from the server, greeting", sample{src: server4, dst: client4, payload: greetingHead, tcpOptions: 12}, true, true},
+	{"from the server, greeting, 5 octets", sample{src: server4, dst: client4, payload: greetingHead[:5]}, true, true},
+	{"from the server, greeting, 4 octets", sample{src: server4, dst: client4, payload: greetingHead[:4]}, false, true},
+	{"from the server, greeting, too long", sample{src: server4, dst: client4, payload: "\x4b\x01\x00\x00\x0a9.7.4"}, false, true},
+	{"from the server, greeting, protocol 9", sample{src: server4, dst: client4, payload: "\x4b\x00\x00\x00\x093.20"}, false, true},
+	{"from the server, ERR for a greeting", sample{src: server4, dst: client4, payload: "\x45\x00\x00\x00\xff\x6a\x04Host"}, false, true},
+	{"from the server, sequence id 1 for a greeting's", sample{src: server4, dst: client4, payload: "\x4b\x00\x00\x01\x0a9.7.4 is a value"}, false, true},
+	{"from the server, zlib", sample{src: server4, dst: client4, payload: zlibHead, tcpOptions: 12}, true, true},
+	{"from the server, zlib, cut", sample{src: server4, dst: client4, payload: zlibHead[:8]}, false, true},
+	{"from the server, zlib of another level", sample{src: server4, dst: client4, payload: "\x76\x00\x00\x01\xdb\x00\x00\x78\xda"}, false, true},
+	{"from the server, zlib, sequence id 15", sample{src: server4, dst: client4, payload: "\x76\x00\x00\x0f\xdb\x00\x00\x78\x9c"}, true, true},
+	{"from the server, zlib, sequence id 16", sample{src: server4, dst: client4, payload: "\x76\x00\x00\x10\xdb\x00\x00\x78\x9c"}, false, true},
+	{"from the server, zlib, sequence id 0", sample{src: server4, dst: client4, payload: "\x76\x00\x00\x00\xdb\x00\x00\x78\x9c"}, false, true},
+	{"from the server, zstd", sample{src: server4, dst: client4, payload: zstdHead, ipOptions: 4}, true, true},
+	{"from the server, zstd, cut", sample{src: server4, dst: client4, payload: zstdHead[:10]}, false, true},
+	{"from the server, not quite zstd", sample{src: server4, dst: client4, payload: "\x79\x00\x00\x01\xdb\x00\x00\x28\xb5\x2f\xfe"}, false, true},
+	{"from the server, compressed session, prepare head", sample{src: server4, dst: client4, payload: plainHead}, true, true},
+	{"from the server, compressed session, late prepare head", sample{src: server4, dst: client4, payload: "\x10\x00\x00\x03\x00\x00\x00\x0d\x00\x00\x03\x00"}, true, true},
+	{"from the server, compressed session, prepare head, cut", sample{src: server4, dst: client4, payload: plainHead[:11]}, false, true},
+	{"from the server, compressed session, prepare head with a length", sample{src: server4, dst: client4, payload: "\x10\x00\x00\x01\x00\x01\x00\x0c\x00\x00\x01\x00"}, false, true},
+	{"from the server, compressed session, prepare head, error", sample{src: server4, dst: client4, payload: "\x10\x00\x00\x01\x00\x00\x00\x0c\x00\x00\x01\xff"}, false, true},
+	{"from the server, compressed session, longer packet", sample{src: server4, dst: client4, payload: "\x10\x00\x00\x01\x00\x00\x00\x0c\x01\x00\x01\x00"}, false, true},
+	{"from the server, compressed session, OK", sample{src: server4, dst: client4, payload: "\x0b\x00\x00\x01\x00\x00\x00\x07\x00\x00\x01\x00\x00\x00\x02\x00\x00\x00"}, false, true},
+	{"from another server, greeting", sample{src: "10.1.0.3:3306", dst: client4, payload: greetingHead}, false, false},
+	{"from the server's other port, zlib", sample{src: "10.1.0.2:3307", dst: client4, payload: zlibHead}, false, false},
 	{"from the server, FIN", sample{src: server4, dst: client4, flags: 0x11}, true, true},
 	{"from the server, RST", sample{src: server4, dst: client4, flags: 0x04, tcpOptions: 12}, true, true},
 	{"from another server, FIN", sample{src: "10.1.0.3:3306", dst: client4, flags: 0x11}, false, false},
@@ -121,6 +153,8 @@ var samples = []struct {
 	{"IPv6, from the server, extension", sample{src: server6, dst: client6, extension: unix.IPPROTO_ROUTING, payload: prepareHead}, false, true},
 	{"IPv6, from the server", sample{src: server6, dst: client6}, false, true},
 	{"IPv6, from the server, prepare head", sample{src: server6, dst: client6, tcpOptions: 12, payload: prepareHead}, true, true},
+	{"IPv6, from the server, greeting", sample{src: server6, dst: client6, tcpOptions: 12, payload: greetingHead}, true, true},
+	{"IPv6, from the server, zlib", sample{src: server6, dst: client6, tcpOptions: 12, payload: zlibHead}, true, true},
 	{"IPv6, from another server", sample{src: "[fd01::3]:3306", dst: client6, payload: prepareHead}, false, false},
 }
 
@@ -309,7 +343,7 @@ func TestFilterAgreesWithAModel(t *testing.T) {
 			b := s.bytes()
 			for range rnd.IntN(3) {
 				at := 6 + rnd.IntN(len(b)-6)
-				b[at] = []byte{0, 1, 2, 6, 0x0c, 0x50, 0xff, byte(rnd.Int())}[rnd.IntN(8)]
+				b[at] = []byte{0, 1, 2, 6, 0x0a, 0x0c, 0x0d, 0x50, 0x78, 0xff, byte(rnd.Int())}[rnd.IntN(11)]
 			}
 			if rnd.IntN(4) == 0 {
 				b = b[:6+rnd.IntN(len(b)-6)]
@@ -364,6 +398,20 @@ func model(b []byte) bool {
 	if len(tcp) >= 14 && tcp[13]&5 != 0 {
 		return true
 	}
-	payload := tcp[min(int(tcp[12]>>4)*4, len(tcp)):]
-	return len(payload) >= 5 && string(payload[:5]) == prepareHead[:5]
+	return modelHeads(tcp[min(int(tcp[12]>>4)*4, len(tcp)):])
+}
+
+// modelHeads is heads, for a payload.
+func modelHeads(p []byte) bool {
+	has := func(at int, octets string) bool { return len(p) >= at && bytes.HasPrefix(p[at:], []byte(octets)) }
+	switch {
+	case len(p) < 5 || p[3] > 15:
+		return false
+	case p[3] == 0:
+		return p[1] == 0 && p[2] == 0 && p[4] == 10
+	case has(0, "\x0c\x00\x00\x01") || has(0, "\x0d\x00\x00\x01"):
+		return p[4] == 0
+	}
+	return has(7, "\x78\x9c") || has(7, "\x28\xb5\x2f\xfd") ||
+		len(p) >= 12 && has(4, "\x00\x00\x00") && (p[7] == 12 || p[7] == 13) && has(8, "\x00\x00") && p[11] == 0
 }
