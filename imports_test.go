@@ -38,7 +38,7 @@ var mayImport = map[string][]string{
 	"internal/lab/labtest":      {"lab"},
 	"e2e":                       {},
 	"e2e/loadclient":            {},
-	"cmd/mrtecopy":              {"replay", "capture", "config", "control", "ledger", "program", "rawsend"},
+	"cmd/mrtecopy":              {"replay", "capture", "config", "control", "ledger", "mysql", "program", "rawsend"},
 	"cmd/intercept":             {"intercept", "config", "control", "ledger", "program", "routing"},
 	"cmd/lab":                   {"lab"},
 	"tools/verdict":             {},

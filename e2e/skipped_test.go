@@ -19,7 +19,6 @@ func TestSkipped(t *testing.T) {
 		load   func(*labtest.Replay)
 	}{
 		{"tls", func(r *labtest.Replay) { mariadb(r, "--ssl") }},
-		{"compression", func(r *labtest.Replay) { mariadb(r, "--skip-ssl", "--compress") }},
 		{"unknown_user", func(r *labtest.Replay) {
 			r.Load("-user", "stranger", "-password", "s", "-n", "1", "-each", "3", "short")
 		}},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"mrtecopy/internal/config"
 	"mrtecopy/internal/control"
 	"mrtecopy/internal/ledger"
+	"mrtecopy/internal/mysql"
 	"mrtecopy/internal/program"
 )
 
@@ -71,6 +73,8 @@ func liveFlags() []cli.Flag {
 		&cli.StringFlag{Name: "target", Category: "Where to", Aliases: []string{"t"}, Usage: "replay onto the server at `IP:PORT`"},
 		&cli.StringSliceFlag{Name: "intercept", Category: "Where to", Aliases: []string{"s"}, Usage: "where intercept runs, `HOST[:36524]`; repeatable, tried in order"},
 		&cli.StringFlag{Name: "credentials", Category: "Where to", Usage: "read the target's accounts from `FILE`"},
+		&cli.StringFlag{Name: "target-public-key", Category: "Where to", Usage: "encrypt passwords with the RSA key in `FILE` (PEM) rather than the one the target sends"},
+		&cli.BoolFlag{Name: "allow-cleartext-password", Category: "Where to", Usage: "send a password as it is to an account of mysql_clear_password"},
 		&cli.StringFlag{Name: "key-file", Category: "Where to", Usage: "read the key shared with intercept from `FILE`"},
 		&cli.BoolFlag{Name: "insecure", Category: "Where to", Usage: "speak to intercept without key and encryption"},
 		&cli.StringFlag{Name: "drain", Category: "How", Value: "10s", DefaultText: "10s", Usage: "let the target catch up for at most `TIME` when capturing stops"},
@@ -107,6 +111,11 @@ func live(c *cli.Context, s surroundings) error {
 	if cfg.Credentials, err = config.LoadCredentials(v.String("credentials")); err != nil {
 		return err
 	}
+	if path := v.String("target-public-key"); path != "" {
+		if cfg.TargetPublicKey, err = publicKey(path); err != nil {
+			return v.Errorf("target-public-key", "%v", err)
+		}
+	}
 	if path := v.String("key-file"); path != "" {
 		key, err := control.LoadKey(path)
 		if err != nil {
@@ -142,6 +151,20 @@ func live(c *cli.Context, s surroundings) error {
 		return reportErr
 	}
 	return err
+}
+
+// publicKey reads the target's RSA key, as its server keeps it in
+// public_key.pem.
+func publicKey(path string) (*rsa.PublicKey, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	key, err := mysql.ParsePublicKey(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w; SHOW STATUS LIKE 'Caching_sha2_password_rsa_public_key' on the target shows it", path, err)
+	}
+	return key, nil
 }
 
 // report shows what a run amounts to.

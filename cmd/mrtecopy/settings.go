@@ -32,6 +32,7 @@ func settings(v *config.Values, local []netip.Addr) (c replay.Config, err error)
 	if err := secrets(v); err != nil {
 		return c, err
 	}
+	c.CleartextPassword = v.Bool("allow-cleartext-password")
 	if c.Duration, err = v.Duration("duration"); err != nil {
 		return c, err
 	}

@@ -57,6 +57,9 @@ type Sessions struct {
 
 	Mapped      uint64 // of Captured: replayed from another address than the client's
 	PortChanged uint64 // of Captured: replayed from another port than the client's
+
+	GreetingMissed   uint64 // of those that logged in on the target: production's greeting was not captured
+	CollationChanged uint64 // of those: the target does not know the client's collation, and another was taken
 }
 
 // Capture counts what came from the rings.
@@ -127,6 +130,8 @@ func (s *Sessions) add(o *Sessions) {
 	s.Open += o.Open
 	s.Mapped += o.Mapped
 	s.PortChanged += o.PortChanged
+	s.GreetingMissed += o.GreetingMissed
+	s.CollationChanged += o.CollationChanged
 }
 
 func (b *ByReason) add(o *ByReason) {

@@ -13,8 +13,10 @@ const (
 	None Reason = iota
 	// TLS: the client asked for encryption, so its commands cannot be read.
 	TLS
-	// Compression: the client and production compress their packets.
+	// Compression: the session's compressed packets cannot be read.
 	Compression
+	// Dialect: the target's version of the protocol has no such command.
+	Dialect
 	// UnknownUser: the credentials file has no line for the captured user.
 	UnknownUser
 	// OpenedBeforeStart: the session was open before the capture began, so its
@@ -67,7 +69,8 @@ const (
 var reasons = [NumReasons]struct{ name, hint string }{
 	None:              {"none", ""},
 	TLS:               {"tls", "encrypted sessions cannot be read on the wire; let the clients connect without TLS if you can"},
-	Compression:       {"compression", "compressed sessions are not read; switch compression off in the clients if you can"},
+	Compression:       {"compression", "compressed packets of these sessions cannot be read; please report the client's name and version"},
+	Dialect:           {"dialect", "the target's version of the protocol has no such command, as MySQL has no COM_STMT_BULK_EXECUTE"},
 	UnknownUser:       {"unknown_user", "the credentials file has no line for these users; add USER:PASSWORD, or *=ACCOUNT:PASSWORD for all"},
 	OpenedBeforeStart: {"opened_before_start", "these were open before mrtecopy started; they count from their next login on"},
 	NoLogin:           {"no_login", "these clients left before they logged in: health checks, port scans"},

@@ -37,6 +37,9 @@ type SessionsSummary struct {
 	Open        uint64            `json:"open"`
 	Mapped      uint64            `json:"mapped"`
 	PortChanged uint64            `json:"port_changed"`
+
+	GreetingMissed   uint64 `json:"greeting_missed"`
+	CollationChanged uint64 `json:"collation_changed"`
 }
 
 // CaptureSummary is what came from the rings.
@@ -93,6 +96,9 @@ func NewSummary(version string, started, ended time.Time, interrupted bool, c *C
 			Open:        c.Sessions.Open,
 			Mapped:      c.Sessions.Mapped,
 			PortChanged: c.Sessions.PortChanged,
+
+			GreetingMissed:   c.Sessions.GreetingMissed,
+			CollationChanged: c.Sessions.CollationChanged,
 		},
 		Capture: CaptureSummary(c.Capture),
 		Send: SendSummary{

@@ -80,6 +80,12 @@ func ports(s SessionsSummary) string {
 	if s.PortChanged > 0 {
 		parts = append(parts, "from another port: "+grouped(s.PortChanged))
 	}
+	if s.CollationChanged > 0 {
+		parts = append(parts, "with another collation: "+grouped(s.CollationChanged))
+	}
+	if s.GreetingMissed > 0 {
+		parts = append(parts, "greeting missed: "+grouped(s.GreetingMissed))
+	}
 	return strings.Join(parts, ", ")
 }
 

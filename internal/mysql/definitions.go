@@ -3,7 +3,7 @@ package mysql
 // preparePacket reads the first packet of the response to a COM_STMT_PREPARE.
 // https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_stmt_prepare.html
 func (t *Tracker) preparePacket(h Header, p []byte, out []Event) (verdict, []Event) {
-	if h.Length < prepareOKSize || p[0] != okHeader {
+	if h.Length < PrepareOKSize || p[0] != okHeader {
 		return t.fail(), out
 	}
 	if len(p) < h.Length { // before the counts are set
@@ -13,7 +13,7 @@ func (t *Tracker) preparePacket(h Header, p []byte, out []Event) (verdict, []Eve
 		return more, out
 	}
 	_, t.columns, t.params, _ = ParsePrepareOK(p)
-	if t.flags&flagMetadataByte != 0 && h.Length > prepareOKSize && p[prepareOKSize] == 0 {
+	if t.flags&flagMetadataByte != 0 && h.Length > PrepareOKSize && p[PrepareOKSize] == 0 {
 		return t.head(h, p, t.withoutDefinitions(), out)
 	}
 	next := t.afterParams()

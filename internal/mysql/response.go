@@ -61,16 +61,16 @@ func ParseError(payload []byte) (ServerError, bool) {
 	return e, true
 }
 
-// prepareOKSize is the size of a COM_STMT_PREPARE's OK; one more byte follows
+// PrepareOKSize is the size of a COM_STMT_PREPARE's OK; one more byte follows
 // with ClientOptionalResultsetMetadata.
-const prepareOKSize = 12
+const PrepareOKSize = 12
 
 // ParsePrepareOK parses the first packet of the response to a
 // COM_STMT_PREPARE.
 //
 //	00 | int<4> statement id | int<2> columns | int<2> parameters | 00 | int<2> warnings
 func ParsePrepareOK(payload []byte) (id uint32, columns, params uint16, ok bool) {
-	if len(payload) < prepareOKSize || payload[0] != okHeader {
+	if len(payload) < PrepareOKSize || payload[0] != okHeader {
 		return 0, 0, 0, false
 	}
 	return binary.LittleEndian.Uint32(payload[1:]), binary.LittleEndian.Uint16(payload[5:]), binary.LittleEndian.Uint16(payload[7:]), true

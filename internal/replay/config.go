@@ -6,6 +6,7 @@
 package replay
 
 import (
+	"crypto/rsa"
 	"io"
 	"log/slog"
 	"net/netip"
@@ -24,8 +25,10 @@ type Config struct {
 	Target     netip.AddrPort
 	Intercepts []string // HOST:PORT, tried in order
 
-	Credentials *config.Credentials
-	Key         *control.Key // nil: the control channel is neither encrypted nor authenticated
+	Credentials       *config.Credentials
+	CleartextPassword bool           // an account may ask for its password as it is
+	TargetPublicKey   *rsa.PublicKey // the key that passwords are encrypted with; nil: the target is asked for it
+	Key               *control.Key   // nil: the control channel is neither encrypted nor authenticated
 
 	Duration    time.Duration // how long to capture; 0: until the context ends
 	Drain       time.Duration // how long the target may take to catch up after that

@@ -74,6 +74,7 @@ func newRig(tb testing.TB, sender *rawsend.Sender, seed uint64, budget int) *rig
 		budget: budget, log: slog.New(slog.DiscardHandler), drain: time.Second,
 		clock: newClock(), flows: make(map[wire.Flow]*entry), ids: make(map[uint32]*entry),
 		sources: make(map[wire.Endpoint]*entry), entries: make(map[*entry]struct{}), said: make(map[string]struct{}),
+		dialects: make(map[wire.Addr]*session.Dialect),
 		sender: sender, mss: 1460,
 	}
 	var err error

@@ -2,7 +2,6 @@ package replay
 
 import (
 	"mrtecopy/internal/control"
-	"mrtecopy/internal/mysql"
 )
 
 // take empties the output of the last call on e's session: segments go into the
@@ -55,15 +54,4 @@ func (s *shard) flush() {
 		s.control = s.control[:0]
 	}
 	s.sender.Flush()
-}
-
-// prepareOK returns the statement id if b begins with the answer to a PREPARE:
-// a packet of 12 octets and sequence id 1.
-func prepareOK(b []byte) (id uint32, ok bool) {
-	h, ok := mysql.ParseHeader(b)
-	if !ok || h.Length != 12 || h.Sequence != 1 || len(b) < mysql.HeaderSize+h.Length {
-		return 0, false
-	}
-	id, _, _, ok = mysql.ParsePrepareOK(b[mysql.HeaderSize : mysql.HeaderSize+h.Length])
-	return id, ok
 }

@@ -10,6 +10,7 @@ import (
 
 	"mrtecopy/internal/capture"
 	"mrtecopy/internal/ledger"
+	"mrtecopy/internal/mysql"
 	"mrtecopy/internal/rawsend"
 	"mrtecopy/internal/session"
 	"mrtecopy/internal/wire"
@@ -101,14 +102,16 @@ func openShards(c Config, p plan) (shards []*shard, err error) {
 		s := &shard{
 			index: i, port: c.Port, servers: addrSet(p.servers), target: wire.EndpointFrom(c.Target),
 			budget: int(c.MaxMemory) / c.Shards, log: c.Log, drain: c.Drain,
-			clock:   newClock(),
-			flows:   make(map[wire.Flow]*entry),
-			ids:     make(map[uint32]*entry),
-			sources: make(map[wire.Endpoint]*entry),
-			entries: make(map[*entry]struct{}),
-			said:    make(map[string]struct{}),
+			clock:    newClock(),
+			flows:    make(map[wire.Flow]*entry),
+			ids:      make(map[uint32]*entry),
+			sources:  make(map[wire.Endpoint]*entry),
+			entries:  make(map[*entry]struct{}),
+			dialects: make(map[wire.Addr]*session.Dialect),
+			said:     make(map[string]struct{}),
 		}
 		s.env.Config = session.Config{Credentials: c.Credentials.Lookup, StreamAbove: c.StreamAbove}
+		s.env.Auth = mysql.AuthOptions{Cleartext: c.CleartextPassword, PublicKey: c.TargetPublicKey}
 		if s.inbox, err = newInbox(); err != nil {
 			return shards, err
 		}

@@ -30,18 +30,23 @@ func newReporter(c Config, shards []*shard) *reporter {
 	return &reporter{config: c, shards: shards, status: ledger.NewStatus(time.Now(), c.Color)}
 }
 
+// firstStatus is when the first line comes at the latest: it tells the user
+// what of the load cannot be replayed.
+const firstStatus = 5 * time.Second
+
 // run writes a line every StatusEvery until done.
 func (r *reporter) run(done <-chan struct{}) {
 	if r.config.StatusEvery <= 0 {
 		return
 	}
-	t := time.NewTicker(r.config.StatusEvery)
+	t := time.NewTicker(min(r.config.StatusEvery, firstStatus))
 	defer t.Stop()
 	for {
 		select {
 		case <-done:
 			return
 		case now := <-t.C:
+			t.Reset(r.config.StatusEvery)
 			if sum, ok := r.sum(done); ok {
 				fmt.Fprint(r.config.Status, r.status.Lines(now, sum))
 			}

@@ -11,6 +11,7 @@ import (
 	"mrtecopy/internal/capture"
 	"mrtecopy/internal/flow"
 	"mrtecopy/internal/ledger"
+	"mrtecopy/internal/mysql"
 	"mrtecopy/internal/rawsend"
 	"mrtecopy/internal/session"
 	"mrtecopy/internal/wire"
@@ -32,17 +33,18 @@ type shard struct {
 	link   *link
 	inbox  inbox
 
-	env     session.Env
-	clock   clock
-	wheel   wheel
-	flows   map[wire.Flow]*entry     // by captured 4-tuple, the newest connection of each
-	ids     map[uint32]*entry        // by id on the control channel
-	sources map[wire.Endpoint]*entry // by forged client address: in use toward the target
-	entries map[*entry]struct{}
-	lastID  uint32
-	opening []*entry // sessions that wait for an intercept
-	dirty   []*entry // touched in this turn
-	more    []*entry // that have more to send in the next turn
+	env      session.Env
+	clock    clock
+	wheel    wheel
+	flows    map[wire.Flow]*entry     // by captured 4-tuple, the newest connection of each
+	ids      map[uint32]*entry        // by id on the control channel
+	sources  map[wire.Endpoint]*entry // by forged client address: in use toward the target
+	entries  map[*entry]struct{}
+	dialects map[wire.Addr]*session.Dialect // of the servers, as they last greeted
+	lastID   uint32
+	opening  []*entry // sessions that wait for an intercept
+	dirty    []*entry // touched in this turn
+	more     []*entry // that have more to send in the next turn
 
 	interceptAddrs map[wire.Addr]struct{} // the blackhole host's own addresses
 	up             bool                   // an intercept is connected
@@ -203,8 +205,8 @@ func (s *shard) flowEvents(e *entry) {
 }
 
 // serverSegment takes what the kernel's filter passes of production's direction:
-// the beginning of its answer to a PREPARE, and its end of a connection, behind
-// which the client's may be missed or never come.
+// its greeting, the beginning of its answer to a PREPARE, and its end of a
+// connection, behind which the client's may be missed or never come.
 func (s *shard) serverSegment(seg *wire.Segment) {
 	e := s.flows[seg.Flow.Reverse()]
 	if e == nil {
@@ -214,11 +216,36 @@ func (s *shard) serverSegment(seg *wire.Segment) {
 		e.leftAt = s.env.Now
 		s.touch(e)
 	}
-	if id, ok := prepareOK(seg.Payload); ok {
-		e.sess.ProductionPrepared(&s.env, seg, id)
+	switch {
+	case len(seg.Payload) == 0:
+	case e.sess.AwaitsLogin():
+		if d := s.greeting(seg); d != nil {
+			e.sess.ProductionGreeted(d, true)
+		}
+	default:
+		e.sess.ProductionHead(&s.env, seg)
 		s.take(e)
 		s.touch(e)
 	}
+}
+
+// greeting returns the dialect that production's greeting in seg tells; nil if
+// there is none in it.
+func (s *shard) greeting(seg *wire.Segment) *session.Dialect {
+	h, ok := mysql.ParseHeader(seg.Payload)
+	if !ok || h.Sequence != 0 || len(seg.Payload) < mysql.HeaderSize+h.Length {
+		return nil
+	}
+	g, err := mysql.ParseGreeting(seg.Payload[mysql.HeaderSize : mysql.HeaderSize+h.Length])
+	if err != nil {
+		return nil
+	}
+	d, last := session.DialectOf(&g), s.dialects[seg.Src.Addr]
+	if last != nil && *last == d {
+		return last
+	}
+	s.dialects[seg.Src.Addr] = &d
+	return &d
 }
 
 // newEntry begins a session, unless the memory limit forbids it.
@@ -233,6 +260,7 @@ func (s *shard) newEntry(key wire.Flow, opens bool) *entry {
 		return nil
 	}
 	e.sess.Captured(&s.env, opens)
+	e.sess.ProductionGreeted(s.dialects[key.Dst.Addr], false)
 	s.flows[key] = e
 	s.entries[e] = struct{}{}
 	return e

@@ -74,6 +74,40 @@ func TestEveryFrameTwice(t *testing.T) {
 	}
 }
 
+// Production's greeting tells its dialect, and only a greeting does.
+func TestGreetingIsHeard(t *testing.T) {
+	r := newRig(t, rigSender(t), 1, 64<<20)
+	g := mysql.Greeting{Version: "5.6.24", Capabilities: 0x807ff7ff, Charset: 8, Plugin: mysql.PluginNativePassword}
+	greeting := packet(0, g.Append(nil))
+	for i, tt := range []struct {
+		name    string
+		payload []byte
+		after   int // segments of the client
+		heard   bool
+	}{
+		{"nothing", nil, 1, false},
+		{"an error", packet(0, []byte("\xff\x6a\x04not allowed")), 1, false},
+		{"cut short", greeting[:40], 1, false},
+		{"behind the login", greeting, 2, false},
+		{"a greeting", greeting, 1, true},
+		{"another one", greeting, 1, true},
+	} {
+		segs := connection(uint16(41000+i), "u", wire.FIN)
+		for _, seg := range segs[:tt.after] {
+			r.capture(&seg)
+		}
+		answer := wire.Segment{Flow: segs[0].Flow.Reverse(), Seq: 76, Ack: 5001, Flags: wire.ACK, Payload: tt.payload}
+		r.capture(&answer)
+		d := r.s.dialects[rigServer.Addr]
+		if heard := d != nil; heard != tt.heard {
+			t.Errorf("%s: heard %v, want %v", tt.name, heard, tt.heard)
+		}
+		if d != nil && *d != session.DialectOf(&g) {
+			t.Errorf("%s: %+v", tt.name, *d)
+		}
+	}
+}
+
 // A connection that was turned away is counted once, however much it says.
 func TestNoRoomForASession(t *testing.T) {
 	r := newRig(t, rigSender(t), 1, entryCost-1)

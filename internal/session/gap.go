@@ -10,6 +10,17 @@ import (
 // number behind them. The command they fell into is lost; reading goes on at the
 // next one.
 func (s *Session) Gap(e *Env, n int, end seq.Num) {
+	switch {
+	case s.reader.mode == readNothing:
+	case s.packed != nil:
+		s.packedGap(e, n, end)
+	default:
+		s.plainGap(e, n, end)
+	}
+}
+
+// plainGap is Gap without compression.
+func (s *Session) plainGap(e *Env, n int, end seq.Num) {
 	r := &s.reader
 	switch r.mode {
 	case readNothing, resync:
@@ -22,6 +33,9 @@ func (s *Session) Gap(e *Env, n int, end seq.Num) {
 	}
 	r.end = end
 	s.statements.gap()
+	if how := s.compression(); r.mode == readAuth && how != mysql.CompressionNone {
+		s.packed = &packed{how: how, lost: true} // what it begins with may lie in the hole
+	}
 	if r.body == 0 && !r.more && !r.file && r.mode == readCommands {
 		// Does the hole lie within a command whose beginning is there?
 		b := s.in.Bytes()[r.at:]

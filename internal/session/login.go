@@ -1,9 +1,7 @@
 package session
 
 import (
-	"bytes"
 	"fmt"
-	"strings"
 
 	"mrtecopy/internal/ledger"
 	"mrtecopy/internal/mysql"
@@ -17,18 +15,19 @@ const (
 	headerErr       = 0xff
 )
 
-// cannotReplay are the capabilities that are left out of our login: what they
-// switch on would have to be spoken by us, and we only replay commands.
-const cannotReplay = mysql.ClientSSL | mysql.ClientCompress | mysql.ClientZstdCompressionAlgorithm | mysql.ClientMultiFactorAuthentication |
-	mysql.ClientCapabilityExtension // MariaDB's CLIENT_PROGRESS_OBSOLETE
-
 // A login is what is kept until the target has let the session in.
 type login struct {
 	captured     mysql.Login
 	user         string // on the target
 	password     string
 	capturedUser string
+	exchange     mysql.AuthExchange
+	rounds       int // packets of the target answered
 }
+
+// maxRounds bounds an authentication: a switch, and an exchange of four packets
+// before and after it, are the longest there is.
+const maxRounds = 16
 
 // clientLogin reads the client's first packet and decides whether the session
 // can be replayed.
@@ -44,11 +43,7 @@ func (s *Session) clientLogin(e *Env, payload []byte) {
 		return
 	}
 	s.reader.mode = readAuth
-	if l.Capabilities&(mysql.ClientCompress|mysql.ClientZstdCompressionAlgorithm) != 0 {
-		s.reader.mode = readNothing
-		s.skip(e, ledger.Compression)
-		return
-	}
+	s.clientCaps, s.clientExtended = l.Capabilities, l.Extended
 	if s.outcome != undecided {
 		return
 	}
@@ -57,7 +52,6 @@ func (s *Session) clientLogin(e *Env, payload []byte) {
 		s.skip(e, ledger.UnknownUser)
 		return
 	}
-	l.Attributes = bytes.Clone(l.Attributes)
 	s.login = &login{captured: l, user: user, password: password, capturedUser: l.User}
 	s.phase = Queued
 }
@@ -88,8 +82,8 @@ func (s *Session) Head(e *Env, kind mysql.Kind, sequence uint8, payload []byte) 
 			s.authReply(e, sequence, payload)
 		}
 	case kind == mysql.Kind(mysql.ComStmtPrepare):
-		id, _, _, ok := mysql.ParsePrepareOK(payload)
-		s.statements.targetAnswered(id, ok)
+		id, _, params, ok := mysql.ParsePrepareOK(payload)
+		s.statements.targetAnswered(id, params, ok)
 	case payload[0] == headerLocalFile:
 		s.fileAsked(e, sequence)
 	}
@@ -107,26 +101,51 @@ func (s *Session) greeted(e *Env, sequence uint8, payload []byte) {
 		s.refuse(e, fmt.Sprintf("the target's greeting cannot be read: %v", err))
 		return
 	}
-	s.mariadb = strings.Contains(g.Version, "MariaDB")
-	l := s.login.captured
-	// The lowest bit is CLIENT_LONG_PASSWORD in MySQL and CLIENT_MYSQL in
-	// MariaDB, whose servers leave it out of the greeting and take a client that
-	// sets it for one without the extended capabilities.
-	l.Capabilities = l.Capabilities&g.Capabilities&^cannotReplay | l.Capabilities&mysql.ClientLongPassword
-	l.Extended = l.Extended & g.Extended &^ mysql.MariaDBProgress
-	if l.Capabilities&mysql.ClientLongPassword != 0 {
-		l.Extended = 0
+	target := DialectOf(&g)
+	s.target = target.Version
+	s.caps, s.extended = s.negotiate(&target)
+	if !s.heard && !s.assumed {
+		s.assumed = true
+		e.Counts.Sessions.GreetingMissed++
 	}
+	l := s.login.captured
+	l.Capabilities, l.Extended = s.caps, s.extended
 	l.User = s.login.user
-	l.Plugin = mysql.PluginNativePassword
-	l.AuthResponse = mysql.NativePassword(g.Salt[:], s.login.password)
-	s.caps, s.extended = l.Capabilities, l.Extended
+	l.Charset = uint8(s.collation(e, uint16(l.Charset), 1<<8))
+	l.Plugin = s.firstPlugin(&g)
+	l.AuthResponse, err = s.beginAuth(e, l.Plugin, g.Salt[:])
+	if err != nil {
+		s.refuse(e, err.Error())
+		return
+	}
 	s.writePacket(e, sequence+1, l.Append(nil))
 	e.Out.Kinds = append(e.Out.Kinds, byte(mysql.KindLogin))
 	e.Out.InEffect, e.Out.Caps, e.Out.Extended = true, s.caps, s.extended
 	s.loginEnds++
 	s.phase = LoggingIn
 }
+
+// firstPlugin returns the authentication plugin that our login names: the
+// server's own, which spares an AuthSwitchRequest for most accounts, if we speak
+// it and it makes do with a greeting's nonce.
+func (s *Session) firstPlugin(g *mysql.Greeting) string {
+	switch g.Plugin {
+	case mysql.PluginCachingSHA2Password, mysql.PluginSHA256Password:
+		if s.caps.Has(mysql.ClientPluginAuth | mysql.ClientPluginAuthLenencClientData) {
+			return g.Plugin
+		}
+	}
+	return mysql.PluginNativePassword
+}
+
+// beginAuth returns our answer to the nonce of a greeting or AuthSwitchRequest.
+func (s *Session) beginAuth(e *Env, plugin string, data []byte) (response []byte, err error) {
+	s.login.exchange, response, err = e.Auth.Begin(plugin, data, s.login.password)
+	return response, err
+}
+
+// mariadb reports whether the target is MariaDB.
+func (s *Session) mariadb() bool { return s.target.MariaDB }
 
 // writePacket sends one packet of ours.
 func (s *Session) writePacket(e *Env, sequence uint8, payload []byte) {
@@ -138,36 +157,70 @@ func (s *Session) writePacket(e *Env, sequence uint8, payload []byte) {
 func (s *Session) authReply(e *Env, sequence uint8, payload []byte) {
 	switch payload[0] {
 	case headerOK:
-		s.login = nil
-		s.relogin = false
-		if s.phase == LoggingIn {
-			s.phase = Ready
-			if s.clientGone != clientRST {
-				s.goneAt = 0
-			}
-		}
+		s.loggedIn(e)
+		return
 	case headerErr:
 		s.refused(e, payload)
-	case headerEOF:
-		sw, err := mysql.ParseAuthSwitch(payload)
-		switch {
-		case err != nil:
-			s.refuse(e, fmt.Sprintf("the target's authentication request cannot be read: %v", err))
-		case sw.Plugin != mysql.PluginNativePassword:
-			s.refuse(e, fmt.Sprintf("the account needs the authentication plugin %q, which mrtecopy cannot speak yet; let it use %s", sw.Plugin, mysql.PluginNativePassword))
-		default:
-			s.writePacket(e, sequence+1, mysql.NativePassword(sw.Data, s.login.password))
-		}
-	default:
-		s.refuse(e, fmt.Sprintf("the target asks for more than a password's hash (packet 0x%02x)", payload[0]))
+		return
+	}
+	if s.login.rounds++; s.login.rounds > maxRounds {
+		s.refuse(e, "the target does not come to an end of the authentication")
+		return
+	}
+	response, answer, err := s.authAnswer(e, payload)
+	switch {
+	case err != nil:
+		s.refuse(e, err.Error())
+	case answer:
+		s.writePacket(e, sequence+1, response)
 	}
 }
+
+// authAnswer returns our answer to a packet in the middle of an authentication.
+func (s *Session) authAnswer(e *Env, payload []byte) (response []byte, answer bool, err error) {
+	if payload[0] != headerEOF {
+		return s.login.exchange.More(payload)
+	}
+	sw, err := mysql.ParseAuthSwitch(payload)
+	if err != nil {
+		return nil, false, fmt.Errorf("the target's authentication request cannot be read: %w", err)
+	}
+	response, err = s.beginAuth(e, sw.Plugin, sw.Data)
+	return response, true, err
+}
+
+// loggedIn takes the target's OK to our login or COM_CHANGE_USER.
+func (s *Session) loggedIn(e *Env) {
+	l := s.login
+	s.login = nil
+	s.relogin = false
+	if s.phase != LoggingIn {
+		return
+	}
+	s.phase = Ready
+	if s.clientGone != clientRST {
+		s.goneAt = 0
+	}
+	if l.captured.Schema != "" && l.captured.Capabilities.Has(mysql.ClientConnectWithDB) && !s.caps.Has(mysql.ClientConnectWithDB) {
+		s.writePacket(e, 0, append([]byte{byte(mysql.ComInitDB)}, l.captured.Schema...))
+		e.Out.Kinds = append(e.Out.Kinds, byte(mysql.ComInitDB))
+		s.loginEnds++
+		s.initsDB = true
+	}
+}
+
+const accessDenied = 1045 // ER_ACCESS_DENIED_ERROR
 
 // refused ends a session whose login the target answered with an ERR packet.
 func (s *Session) refused(e *Env, payload []byte) {
 	text := "an error that cannot be read"
 	if se, ok := mysql.ParseError(payload); ok {
 		text = se.Error()
+		if more, _ := s.login.exchange.Explain(se); more != "" {
+			text += "; " + more
+		} else if se.Code == accessDenied {
+			text += "; servers say so of a wrong password, an unknown account, and an account that requires TLS alike"
+		}
 	}
 	s.refuse(e, text)
 }
@@ -180,30 +233,27 @@ func (s *Session) refuse(e *Env, text string) {
 // changeUser sends the client's COM_CHANGE_USER with the target's account in
 // place of the captured one. Servers ignore the scramble in it and ask again
 // with a new salt. It reports whether the session goes on.
-//
-//	int<1> command | string<NUL> user | int<1> length, auth response | string<NUL> schema | int<2> charset | …
 func (s *Session) changeUser(e *Env, b []byte) bool {
-	payload := b[mysql.HeaderSize+1:]
-	name, rest, ok := bytes.Cut(payload, []byte{0})
-	if ok && len(rest) > 0 && 1+int(rest[0]) <= len(rest) {
-		rest = rest[1+int(rest[0]):]
-	} else {
+	spoken, _ := s.spoken()
+	u, err := mysql.ParseChangeUser(b[mysql.HeaderSize:], spoken)
+	if err != nil {
 		// Malformed: the server refuses it, as production's did.
 		s.Conn.Write(&e.Pool, b)
-		s.login = &login{capturedUser: string(name)}
+		s.login = &login{capturedUser: u.User}
 		s.relogin = true
 		return true
 	}
-	user, password, ok := e.Credentials(string(name))
+	user, password, ok := e.Credentials(u.User)
 	if !ok {
 		s.lose(e, ledger.UnknownUser)
 		return false
 	}
-	p := append([]byte{byte(mysql.ComChangeUser)}, user...)
-	p = append(p, 0, 0)
-	p = append(p, rest...)
-	s.writePacket(e, 0, p)
-	s.login = &login{user: user, password: password, capturedUser: string(name)}
+	s.login = &login{user: user, password: password, capturedUser: u.User}
 	s.relogin = true
+	u.User, u.AuthResponse, u.Plugin = user, nil, mysql.PluginNativePassword
+	if u.HasCharset {
+		u.Charset = s.collation(e, u.Charset, 1<<16-1)
+	}
+	s.writePacket(e, 0, u.Append(nil, s.caps))
 	return true
 }

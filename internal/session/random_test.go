@@ -58,6 +58,9 @@ func randomReplay(t *testing.T, w weather, seed uint64) {
 	if r.IntN(2) == 0 {
 		v.version = "9.7.4"
 	}
+	if r.IntN(2) == 0 {
+		v.caps |= mysql.ClientQueryAttributes
+	}
 	if w.loss {
 		m.loss = 0.08 * r.Float64()
 	}
@@ -146,10 +149,20 @@ func randomClient(r *rand.Rand, ends bool) *client {
 	if r.IntN(2) == 0 {
 		l.Capabilities &^= mysql.ClientDeprecateEOF
 	}
+	if r.IntN(2) == 0 {
+		l.Capabilities |= mysql.ClientQueryAttributes
+	}
+	if l.Capabilities.Has(mysql.ClientQueryAttributes) || r.IntN(3) == 0 {
+		how := []mysql.Compression{mysql.CompressionNone, mysql.CompressionZlib, mysql.CompressionZstd}[r.IntN(3)]
+		c.speak(l.Capabilities.Has(mysql.ClientQueryAttributes) && r.IntN(3) > 0, how)
+		l.Capabilities |= announce(how)
+	}
 	c.loginAs(l)
 	if r.IntN(3) == 0 {
+		c.loggedIn = false
 		c.packet(3, make([]byte, 1+r.IntN(256)))
 		c.answer(11)
+		c.loggedIn = true
 	}
 	text := func() string { return strings.Repeat("x", r.IntN([]int{5, 50, 500, 20000}[r.IntN(4)])) }
 	// A PREPARE that production refuses makes it undecidable whose the answer to

@@ -48,9 +48,17 @@ const streamHead = mysql.HeaderSize + 5
 // Data takes octets of the client, in order. ack is its ACK number with them,
 // end its sequence number behind them.
 func (s *Session) Data(e *Env, b []byte, ack, end seq.Num) {
-	if s.reader.mode == readNothing {
-		return
+	switch {
+	case s.reader.mode == readNothing:
+	case s.packed != nil:
+		s.packedData(e, b, ack, end)
+	default:
+		s.plain(e, b, ack, end)
 	}
+}
+
+// plain is Data without compression.
+func (s *Session) plain(e *Env, b []byte, ack, end seq.Num) {
 	if s.reader.mode == resync && !s.boundary(b, ack) {
 		return
 	}
@@ -80,6 +88,14 @@ func (s *Session) read(e *Env) {
 				s.packetEnd()
 			}
 			continue
+		}
+		if r.mode == readLogin {
+			if n, more := mysql.ProxyHeader(b); more {
+				return
+			} else if n > 0 { // a proxy says whose connection it is
+				s.nowhere(e, n)
+				continue
+			}
 		}
 		if h, ok := mysql.ParseHeader(b); !ok || !s.packet(e, h, b) {
 			return
@@ -138,6 +154,10 @@ func (s *Session) packet(e *Env, h mysql.Header, b []byte) bool {
 			s.part(h, partNowhere)
 			return true
 		}
+		if s.compression() != mysql.CompressionNone {
+			s.beginPacked(e)
+			return false
+		}
 		r.mode = readCommands
 	}
 	if h.Sequence != 0 {
@@ -157,12 +177,16 @@ func (s *Session) packet(e *Env, h mysql.Header, b []byte) bool {
 		s.damaged(e)
 		return true
 	}
-	if mysql.HeaderSize+h.Length > e.StreamAbove || h.Length == mysql.MaxPayload {
+	cmd := mysql.ComSleep
+	if len(b) > mysql.HeaderSize {
+		cmd = mysql.Command(b[mysql.HeaderSize])
+	}
+	if mysql.HeaderSize+h.Length > e.StreamAbove && !s.wantsWhole(cmd) || h.Length == mysql.MaxPayload {
 		if len(b) < min(streamHead, mysql.HeaderSize+h.Length) {
 			return false
 		}
 		to := partCommand
-		if !s.command(e, mysql.Command(b[mysql.HeaderSize]), 0, len(b), open) {
+		if !s.command(e, cmd, 0, len(b), open) {
 			to = partNowhere
 		}
 		s.part(h, to)
@@ -172,7 +196,7 @@ func (s *Session) packet(e *Env, h mysql.Header, b []byte) bool {
 		return false
 	}
 	size := mysql.HeaderSize + h.Length
-	if s.command(e, mysql.Command(b[mysql.HeaderSize]), size, len(b)-size, 0) {
+	if s.command(e, cmd, size, len(b)-size, 0) {
 		r.at += size
 	} else {
 		s.nowhere(e, size)
@@ -238,12 +262,19 @@ func (s *Session) command(e *Env, cmd mysql.Command, size, left int, f recordFla
 		return false
 	}
 	f |= counts
-	if neverReplayed(cmd) {
+	switch {
+	case neverReplayed(cmd):
 		e.Counts.Commands.Skipped[ledger.Policy]++
+		f = f&^counts | drop
+	case f&open != 0 && (cmd == mysql.ComChangeUser || s.wantsWhole(cmd)):
+		e.Counts.Commands.Skipped[ledger.Dialect]++
 		f = f&^counts | drop
 	}
 	s.queue.push(record{at: e.At, size: size, cmd: cmd, flags: f})
 	if cmd == mysql.ComStmtPrepare {
+		if s.packed != nil {
+			left = 0 // of other octets than the segments'
+		}
 		s.statements.prepare(s.reader.end.Add(-left), s.reader.acked)
 	}
 	return true

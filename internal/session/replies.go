@@ -2,18 +2,41 @@ package session
 
 import (
 	"mrtecopy/internal/ledger"
+	"mrtecopy/internal/mysql"
 	"mrtecopy/internal/tcpstate"
 	"mrtecopy/internal/wire"
 )
 
-// ProductionPrepared takes the statement id in production's answer to a PREPARE,
-// which began at the server's sequence number seg.Seq.
-func (s *Session) ProductionPrepared(e *Env, seg *wire.Segment, id uint32) {
-	if s.phase == Over {
+// ProductionHead takes a segment of production's that may begin the answer to a
+// PREPARE, compressed as the client's packets are.
+func (s *Session) ProductionHead(e *Env, seg *wire.Segment) {
+	if s.phase == Over || !s.statements.unknown() {
 		return
 	}
-	s.statements.productionAnswered(id, seg.Seq, seg.Ack)
-	s.advance(e)
+	b := seg.Payload
+	if s.packed != nil {
+		b = e.Decompressor.Head(s.packed.how, b, mysql.HeaderSize+mysql.PrepareOKSize)
+	}
+	if id, ok := s.preparedID(b); ok {
+		s.statements.productionAnswered(id, seg.Seq, seg.Ack)
+		s.advance(e)
+	}
+}
+
+// preparedID returns the statement id if b begins with the answer to a PREPARE.
+// Its sequence id is 1, but in a compressed session it follows the ids of the
+// request's compressed packets.
+func (s *Session) preparedID(b []byte) (id uint32, ok bool) {
+	h, ok := mysql.ParseHeader(b)
+	size := mysql.PrepareOKSize
+	if caps, _ := s.spoken(); caps.Has(mysql.ClientOptionalResultsetMetadata) {
+		size++
+	}
+	if !ok || h.Length != size || h.Sequence != 1 && s.packed == nil || len(b) < mysql.HeaderSize+mysql.PrepareOKSize {
+		return 0, false
+	}
+	id, _, _, ok = mysql.ParsePrepareOK(b[mysql.HeaderSize:])
+	return id, ok
 }
 
 // Report takes what the target sent since the last report: the state of the

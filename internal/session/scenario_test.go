@@ -233,9 +233,9 @@ func TestLogin(t *testing.T) {
 			account: "skipped.unknown_user=3 session skipped unknown_user",
 		},
 		{
-			name:    "compressed",
+			name:    "said to be compressed",
 			client:  both(login(func(l *mysql.Login) { l.Capabilities |= mysql.ClientCompress }), none),
-			account: "session skipped compression",
+			account: "session lost compression",
 		},
 		{
 			name: "TLS",
@@ -373,7 +373,7 @@ func TestPreparedStatements(t *testing.T) {
 				b := c.prepare("!lock tables")
 				// Production took it.
 				c.statements[b] = "lock tables"
-				it := item{kind: itemPrepared, id: b, at: c.prod.Add(-20), ack: c.nxt}
+				it := item{kind: itemPrepared, b: prepareOK(b, 0), at: c.prod.Add(-20), ack: c.nxt}
 				c.items = append(c.items, it)
 				c.execute(a)
 				c.execute(b).forget(1)

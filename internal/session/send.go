@@ -1,8 +1,6 @@
 package session
 
 import (
-	"encoding/binary"
-
 	"mrtecopy/internal/ledger"
 	"mrtecopy/internal/mysql"
 )
@@ -18,6 +16,7 @@ const (
 	gateQuit              // COM_QUIT goes with the FIN, after the last response
 	gateStatement         // the target has not answered the PREPARE
 	gateProductionID      // production's answer to the PREPARE is not captured yet
+	gateWhole             // its beginning is not all there
 	gateRefused           // never: what it depends on was refused; it is skipped
 	gateUnknown           // never: it names a statement nobody knows; the session ends
 )
@@ -149,7 +148,12 @@ func (s *Session) gate(e *Env, rec *record, b []byte) gate {
 		}
 		return gateNone
 	case rec.cmd.UsesStatement():
-		return s.statements.gate(e.Now, rec.at, b, s.mariadb)
+		return s.statements.gate(e.Now, rec.at, b, s.mariadb())
+	case rec.cmd == mysql.ComQuery:
+		s.seeAttributes(b)
+		if rec.has(open) && len(b) < maxAttributes && s.sqlText(b) == nil {
+			return gateWhole
+		}
 	}
 	return gateNone
 }
@@ -210,18 +214,19 @@ func (s *Session) emit(e *Env, rec *record, b []byte) {
 		s.Conn.Write(&e.Pool, b)
 		s.close(e)
 	case first:
-		if rec.cmd == mysql.ComChangeUser {
-			if !s.changeUser(e, b) {
-				return
+		if !s.send(e, rec, b) {
+			if s.phase != Over {
+				s.skipCommand(e, rec, ledger.Dialect)
+				rec.flags &^= begun
+				s.emit(e, rec, nil)
 			}
-		} else {
-			s.write(e, rec.cmd, b)
+			return
 		}
 		s.statements.sent(rec.cmd)
 		if rec.cmd.HasResponse() {
 			e.Out.Kinds = append(e.Out.Kinds, byte(rec.cmd))
 		}
-		if rec.cmd == mysql.ComQuery && s.caps&mysql.ClientLocalFiles != 0 && loadsData(b[mysql.HeaderSize+1:]) {
+		if rec.cmd == mysql.ComQuery && s.caps&mysql.ClientLocalFiles != 0 && loadsData(s.sqlText(b)) {
 			s.infile = infileMaybe
 			rec.flags |= loads
 		}
@@ -233,24 +238,6 @@ func (s *Session) emit(e *Env, rec *record, b []byte) {
 	}
 	rec.end = s.Conn.Written()
 	s.queue.sent++
-}
-
-// write sends the beginning of a command, the statement's id translated.
-func (s *Session) write(e *Env, cmd mysql.Command, b []byte) {
-	const id = mysql.HeaderSize + 1
-	if !cmd.UsesStatement() || len(b) < id+4 {
-		s.Conn.Write(&e.Pool, b)
-		return
-	}
-	captured := binary.LittleEndian.Uint32(b[id:])
-	var target [4]byte
-	binary.LittleEndian.PutUint32(target[:], s.statements.target(captured))
-	s.Conn.Write(&e.Pool, b[:id])
-	s.Conn.Write(&e.Pool, target[:])
-	s.Conn.Write(&e.Pool, b[id+4:])
-	if cmd == mysql.ComStmtClose {
-		s.statements.close(captured)
-	}
 }
 
 // loadsData reports whether the statement begins with LOAD, behind blanks and

@@ -73,11 +73,15 @@ type Config struct {
 // Env is what the sessions of one shard share.
 type Env struct {
 	Config
-	Now    time.Duration // the clock, once per turn of the shard's loop
-	At     time.Duration // when the frame at hand was captured, on the same clock
-	Pool   buffer.Pool
-	Counts ledger.Counts
-	Out    Out
+	Auth         mysql.AuthOptions
+	Decompressor mysql.Decompressor
+	Now          time.Duration // the clock, once per turn of the shard's loop
+	At           time.Duration // when the frame at hand was captured, on the same clock
+	Pool         buffer.Pool
+	Counts       ledger.Counts
+	Out          Out
+
+	scratch []byte // a command in the target's form
 }
 
 // Out is what a call produced. The caller empties it.
@@ -112,20 +116,32 @@ type Session struct {
 	in      buffer.Buffer // captured octets: queue's records that were not sent, then what is no whole command yet
 
 	login     *login // until the login is over; nil then
-	caps      mysql.Capabilities
-	extended  mysql.Extended
-	mariadb   bool // the target is MariaDB
-	relogin   bool // a COM_CHANGE_USER waits for the target's OK
+	relogin   bool   // a COM_CHANGE_USER waits for the target's OK
 	infile    infileState
 	infileSeq uint8
 
 	ended      int   // responses that ended, of commands whose last octet was not sent yet
 	loginEnds  uint8 // responses of the login that have not ended: the intercept counts them too
+	initsDB    bool  // the last of these is to a COM_INIT_DB: the target's login takes no schema
 	clientGone clientEnd
 	left       bool          // after its login at the target, the target closed with nothing unanswered
 	stopped    bool          // by Stop: what is undecided stays so
 	goneAt     time.Duration // when the patience with the target is over; 0: it has no end
 	statements statements
+
+	// The two dialects: see dialect.go.
+	clientCaps     mysql.Capabilities // as the client announced them
+	clientExtended mysql.Extended
+	caps           mysql.Capabilities // in effect on the target
+	extended       mysql.Extended
+	production     *Dialect      // nil: unknown
+	target         mysql.Version // of the target
+	packed         *packed       // the client compresses
+	heard          bool          // production's greeting to this client was captured
+	assumed        bool          // counted as one whose greeting was not
+	attributesSeen bool          // production is unknown, and the client sends query attributes
+	recollated     bool          // counted as one with another collation
+
 	heads      uint16   // packets of the target seen since the last report
 	headsAgain uint16   // of these, those seen since Resume: see there
 	frame      [16]byte // the intercept's framing state at RCV.NXT
@@ -169,7 +185,11 @@ func (s *Session) Busy() bool {
 
 // Storage returns the octets of storage the session holds.
 func (s *Session) Storage() int {
-	return s.in.Cap() + s.Conn.Storage() + s.queue.storage() + s.statements.storage()
+	n := s.in.Cap() + s.Conn.Storage() + s.queue.storage() + s.statements.storage()
+	if s.packed != nil {
+		n += s.packed.in.Cap()
+	}
+	return n
 }
 
 // Open connects to the target from flow.Src. The caller has registered the
@@ -182,7 +202,7 @@ func (s *Session) Open(e *Env, flow wire.Flow, iss seq.Num, mss int) {
 	if s.goneAt == 0 {
 		s.goneAt = e.Now + loginPatience
 	}
-	s.loginEnds, s.ended = 1, 0
+	s.loginEnds, s.initsDB, s.ended = 1, false, 0
 	s.heads, s.headsAgain = 0, 0
 	s.Conn.Open(e.Now, flow, iss, mss)
 }
@@ -193,7 +213,13 @@ func (s *Session) Unanswered(b []byte) []byte {
 	if s.phase < Ready {
 		return append(b, byte(mysql.KindGreeting)) // it starts over after a pause
 	}
-	if s.loginEnds > 0 { // its OK was seen, but that it ended was not reported
+	// The login's OK was seen, but that it ended was not reported.
+	switch {
+	case s.loginEnds > 1 && s.initsDB:
+		b = append(b, byte(mysql.KindLogin), byte(mysql.ComInitDB))
+	case s.loginEnds > 0 && s.initsDB:
+		b = append(b, byte(mysql.ComInitDB))
+	case s.loginEnds > 0:
 		b = append(b, byte(mysql.KindLogin))
 	}
 	return s.queue.kinds(b, s.ended)

@@ -259,8 +259,8 @@ func (m *sim) feed(it *item) {
 	case itemGap:
 		m.call(func(e *Env) { m.sess.Gap(e, len(it.b), it.end) })
 	case itemPrepared:
-		seg := wire.Segment{Flow: testFlow.Reverse(), Seq: it.at, Ack: it.ack, Flags: wire.ACK}
-		m.call(func(e *Env) { m.sess.ProductionPrepared(e, &seg, it.id) })
+		seg := wire.Segment{Flow: testFlow.Reverse(), Seq: it.at, Ack: it.ack, Flags: wire.ACK, Payload: it.b}
+		m.call(func(e *Env) { m.sess.ProductionHead(e, &seg) })
 	case itemFIN:
 		m.call(m.sess.ClientClosed)
 	case itemRST:
@@ -281,6 +281,7 @@ func lockstep() int { return -1 }
 func (m *sim) play(c *client, p pace) {
 	m.tb.Helper()
 	m.call(func(e *Env) { m.sess.Captured(e, true) })
+	m.sess.ProductionGreeted(c.dialect, c.dialect != nil)
 	m.playOn(c, p)
 }
 
@@ -379,6 +380,9 @@ func (m *sim) account() string {
 		if c.Sessions.Skipped[i]+c.Sessions.Lost[i] > 0 {
 			s += " " + ledger.Reason(i).String()
 		}
+	}
+	if c.Sessions.GreetingMissed > 0 {
+		s += " greeting missed"
 	}
 	return strings.Join(append(b, s), " ")
 }

@@ -24,7 +24,13 @@ type client struct {
 
 	nextID     uint32
 	statements map[uint32]string
-	commands   uint64 // sent
+	commands   uint64          // sent
+	long       map[uint32]bool // statements whose first parameter was sent as long data
+
+	dialect    *Dialect          // of production; nil: not captured
+	attributes bool              // query attributes are in effect on production
+	how        mysql.Compression // of the packets behind the login
+	loggedIn   bool
 }
 
 type itemKind uint8
@@ -44,14 +50,14 @@ type item struct {
 	b    []byte
 	ack  seq.Num
 	end  seq.Num
-	id   uint32 // itemPrepared
-	at   seq.Num
+	at   seq.Num // itemPrepared
 	do   func(*sim)
 }
 
 func newClient() *client {
-	c := &client{nxt: 0xffffff00, prod: 0xfffffe80, nextID: 1, statements: make(map[uint32]string)}
+	c := &client{nxt: 0xffffff00, prod: 0xfffffe80, nextID: 1, statements: make(map[uint32]string), long: make(map[uint32]bool)}
 	c.read = c.prod
+	c.dialect = &Dialect{Capabilities: modelCaps, Charset: 45}
 	c.answer(90) // the greeting
 	return c
 }
@@ -78,8 +84,11 @@ func (c *client) pipeline(f func()) *client {
 	return c
 }
 
-// raw sends octets.
+// raw sends octets, compressed if that was agreed on.
 func (c *client) raw(b []byte) {
+	if c.loggedIn && c.how != mysql.CompressionNone {
+		b = compressed(c.how, b, 0)
+	}
 	c.nxt = c.nxt.Add(len(b))
 	c.items = append(c.items, item{kind: itemData, b: b, ack: c.read, end: c.nxt})
 }
@@ -109,6 +118,7 @@ func (c *client) login() *client { return c.loginAs(testLogin) }
 func (c *client) loginAs(l mysql.Login) *client {
 	c.packet(1, l.Append(nil))
 	c.answer(11)
+	c.loggedIn = true
 	return c
 }
 
@@ -116,6 +126,9 @@ func (c *client) loginAs(l mysql.Login) *client {
 func (c *client) command(cmd mysql.Command, arg string, n int) *client {
 	c.commands++
 	c.expect = append(c.expect, fmt.Sprintf("%s %s", cmd, short([]byte(arg))))
+	if c.attributes && cmd == mysql.ComQuery {
+		arg = someAttributes[c.commands%uint64(len(someAttributes))] + arg
+	}
 	c.packet(0, append([]byte{byte(cmd)}, arg...))
 	c.answer(n)
 	return c
@@ -158,7 +171,11 @@ func (c *client) prepare(sql string) (id uint32) {
 		return id
 	}
 	c.statements[id] = sql
-	it := item{kind: itemPrepared, id: id, at: c.prod, ack: c.nxt}
+	ok := prepareOK(id, paramsOf(sql))
+	if c.how != mysql.CompressionNone {
+		ok = compressed(c.how, append(ok, make([]byte, len(sql))...), 1)
+	}
+	it := item{kind: itemPrepared, b: ok, at: c.prod, ack: c.nxt}
 	c.answer(16 + 20*strings.Count(sql, "?"))
 	if c.piped {
 		c.later = append(c.later, it)
@@ -178,6 +195,12 @@ func (c *client) statement(cmd mysql.Command, id uint32, arg string) *client {
 	c.expect = append(c.expect, fmt.Sprintf("%s {%s} %s", cmd, text, short([]byte(arg))))
 	p := binary.LittleEndian.AppendUint32([]byte{byte(cmd)}, id)
 	c.packet(0, append(p, arg...))
+	switch cmd {
+	case mysql.ComStmtSendLongData:
+		c.long[id] = true
+	case mysql.ComStmtReset:
+		delete(c.long, id)
+	}
 	if cmd.HasResponse() {
 		c.answer(11)
 	}
@@ -185,7 +208,16 @@ func (c *client) statement(cmd mysql.Command, id uint32, arg string) *client {
 }
 
 func (c *client) execute(id uint32) *client {
-	return c.statement(mysql.ComStmtExecute, id, "\x00\x01\x00\x00\x00")
+	const head = "\x00\x01\x00\x00\x00"
+	n, long := paramsOf(c.statements[id]), c.long[id]
+	delete(c.long, id)
+	if !c.attributes || n == 0 {
+		return c.statement(mysql.ComStmtExecute, id, head+executeArgs(n, 0, false, long))
+	}
+	c.statement(mysql.ComStmtExecute, id, head+executeArgs(n, 1, true, long))
+	last := len(c.expect) - 1
+	c.expect[last] = fmt.Sprintf("%s {%s} %s", mysql.ComStmtExecute, c.statements[id], short([]byte(head+executeArgs(n, 0, false, long))))
+	return c
 }
 
 func (c *client) close(id uint32) *client {
@@ -197,7 +229,7 @@ func (c *client) close(id uint32) *client {
 // changeUser sends a COM_CHANGE_USER and proves the password.
 func (c *client) changeUser(user, schema string) *client {
 	c.commands++
-	rest := "\x00" + schema + "\x00\x2d\x00" + mysql.PluginNativePassword + "\x00"
+	rest := "\x00" + schema + "\x00\x2d\x00" + mysql.PluginNativePassword + "\x00\x00"
 	c.expect = append(c.expect, fmt.Sprintf("%s %s", mysql.ComChangeUser, short([]byte("t_"+user+"\x00"+rest))))
 	c.packet(0, []byte(string(byte(mysql.ComChangeUser))+user+"\x00\x14twenty octets, truly"+rest[1:]))
 	c.answer(44)

@@ -51,6 +51,7 @@ type serverConn struct {
 	caps       mysql.Capabilities
 	salt       byte
 	statements map[uint32]string
+	long       map[uint32][]uint16 // parameters sent by COM_STMT_SEND_LONG_DATA
 	last       uint32
 	file       []byte
 	loading    string
@@ -83,7 +84,7 @@ func (v *server) fault(format string, args ...any) {
 }
 
 func (v *server) connect() {
-	v.conn = serverConn{statements: make(map[uint32]string), seq: 1}
+	v.conn = serverConn{statements: make(map[uint32]string), long: make(map[uint32][]uint16), seq: 1}
 	v.cut, v.leaves = false, false
 }
 
@@ -248,6 +249,19 @@ func (v *server) command(out, p []byte) []byte {
 		return out
 	}
 	cmd := mysql.Command(p[0])
+	if attributes := c.caps.Has(mysql.ClientQueryAttributes); cmd == mysql.ComQuery {
+		at := 1
+		if attributes {
+			var ok bool
+			if at, ok = mysql.QueryText(p); !ok {
+				v.fault("malformed attributes: %.40q", p)
+				return v.err(out, 1835, "Malformed communication packet")
+			}
+		} else if len(p) > 1 && p[1] < '\t' {
+			v.fault("attributes where there are none: %.40q", p)
+		}
+		p = append([]byte{p[0]}, bytes.TrimLeft(p[at:], " ")...) // as servers do
+	}
 	if cmd.UsesStatement() && len(p) >= 5 {
 		return v.statement(out, cmd, p)
 	}
@@ -351,11 +365,26 @@ func (v *server) statement(out []byte, cmd mysql.Command, p []byte) []byte {
 	if !known {
 		text = fmt.Sprintf("unknown statement %d", id)
 	}
+	if cmd == mysql.ComStmtExecute && c.caps.Has(mysql.ClientQueryAttributes) && paramsOf(text) > 0 {
+		plain, _, ok := mysql.StripExecute(nil, p, paramsOf(text), nil, c.long[id])
+		delete(c.long, id)
+		if !ok {
+			v.fault("malformed EXECUTE: %.80q", p)
+			return v.err(out, 1210, "Incorrect arguments to mysqld_stmt_execute")
+		}
+		p = plain
+	}
 	v.executed = append(v.executed, fmt.Sprintf("%s {%s} %s", cmd, text, short(p[5:])))
 	switch {
 	case cmd == mysql.ComStmtClose:
 		delete(c.statements, id)
 		return out
+	case cmd == mysql.ComStmtSendLongData:
+		c.long[id] = []uint16{0}
+		return out
+	case cmd == mysql.ComStmtReset:
+		delete(c.long, id)
+		return v.ok(out)
 	case !cmd.HasResponse():
 		return out
 	case !known:

@@ -2,6 +2,7 @@ package session
 
 import (
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"mrtecopy/internal/mysql"
@@ -17,7 +18,15 @@ type statement struct {
 	production, target uint32  // the ids the servers gave
 	end                seq.Num // the client's sequence number behind the PREPARE
 	ack                seq.Num // the client's ACK number with it: where the response begins
+	params             uint16  // placeholders, by the target's answer
 	flags              statementFlags
+	bound              *binding // where query attributes are taken out; else nil
+}
+
+// A binding is what a COM_STMT_EXECUTE says by leaving it out.
+type binding struct {
+	types []byte   // of the parameters: 2 bytes each
+	long  []uint16 // the parameters that COM_STMT_SEND_LONG_DATA sent since the last EXECUTE
 }
 
 type statementFlags uint8
@@ -39,7 +48,7 @@ type statements struct {
 	all []statement // in the order of the PREPAREs
 }
 
-func (t *statements) storage() int { return cap(t.all) * 20 }
+func (t *statements) storage() int { return cap(t.all) * 32 }
 
 // prepare records a PREPARE that the client sent.
 func (t *statements) prepare(end, ack seq.Num) {
@@ -91,14 +100,14 @@ func (t *statements) productionAnswered(id uint32, at, ack seq.Num) {
 
 // targetAnswered takes the target's next answer to a PREPARE: answers come in
 // order.
-func (t *statements) targetAnswered(id uint32, ok bool) {
+func (t *statements) targetAnswered(id uint32, params uint16, ok bool) {
 	for i := range t.all {
 		s := &t.all[i]
 		if s.flags&(sent|answered) != sent {
 			continue
 		}
 		s.flags |= answered
-		s.target = id
+		s.target, s.params = id, params
 		if !ok {
 			s.flags |= refused
 		}
@@ -184,11 +193,36 @@ func (t *statements) unknown() bool {
 }
 
 // target returns the target's id for the client's.
-func (t *statements) target(id uint32) uint32 {
+func (t *statements) target(id uint32, mariadb bool) uint32 {
+	if id == lastPrepared && mariadb {
+		return id
+	}
 	if s := t.find(id); s != nil && s.flags&answered != 0 {
 		return s.target
 	}
-	return id // MariaDB's lastPrepared
+	return id
+}
+
+// longData notes that a parameter of the client's statement has no value in the
+// next EXECUTE.
+func (t *statements) longData(id uint32, param uint16) {
+	s := t.find(id)
+	if s == nil {
+		return
+	}
+	if s.bound == nil {
+		s.bound = new(binding)
+	}
+	if !slices.Contains(s.bound.long, param) {
+		s.bound.long = append(s.bound.long, param)
+	}
+}
+
+// noLongData takes that back.
+func (t *statements) noLongData(id uint32) {
+	if s := t.find(id); s != nil && s.bound != nil {
+		s.bound.long = s.bound.long[:0]
+	}
 }
 
 // close forgets the statement that was closed.

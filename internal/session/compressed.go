@@ -1,0 +1,117 @@
+package session
+
+import (
+	"mrtecopy/internal/buffer"
+	"mrtecopy/internal/ledger"
+	"mrtecopy/internal/mysql"
+	"mrtecopy/internal/seq"
+)
+
+// A packed holds a compressing client's octets until a compressed packet is
+// whole. What comes out is read as any client's octets are.
+type packed struct {
+	how  mysql.Compression
+	in   buffer.Buffer
+	skip int  // octets still to come of a packet with a hole
+	lost bool // behind a hole: the next packet's beginning is looked for
+}
+
+// compression returns how the client's packets are compressed behind its login.
+func (s *Session) compression() mysql.Compression {
+	caps, _ := s.spoken()
+	return caps.Compression()
+}
+
+// beginPacked takes the octets behind the cursor, the first behind the login, as
+// compressed ones.
+func (s *Session) beginPacked(e *Env) {
+	r := &s.reader
+	r.mode = readCommands
+	p := &packed{how: s.compression()}
+	p.in.Append(&e.Pool, s.in.Bytes()[r.at:])
+	s.in.Truncate(&e.Pool, r.at)
+	s.packed = p
+	s.unpack(e, r.acked, r.end)
+}
+
+// packedData takes compressed octets.
+func (s *Session) packedData(e *Env, b []byte, ack, end seq.Num) {
+	p := s.packed
+	n := min(p.skip, len(b))
+	p.skip -= n
+	b = b[n:]
+	if p.lost && !s.packedBoundary(e, b, ack) {
+		return
+	}
+	p.lost = false
+	p.in.Append(&e.Pool, b)
+	s.unpack(e, ack, end)
+}
+
+// unpack reads the compressed packets that are whole. Each is handed on as if it
+// had been captured in one piece.
+func (s *Session) unpack(e *Env, ack, end seq.Num) {
+	p := s.packed
+	for s.reader.mode != readNothing {
+		b := p.in.Bytes()
+		h, ok := mysql.ParseCompressedHeader(b)
+		if !ok || len(b) < mysql.CompressedHeaderSize+h.Length {
+			return
+		}
+		size := mysql.CompressedHeaderSize + h.Length
+		plain, err := e.Decompressor.Packet(p.how, h, b[mysql.CompressedHeaderSize:size])
+		if err != nil {
+			s.unreadable(e)
+			return
+		}
+		s.plain(e, plain, ack, end.Add(size-len(b)))
+		p.in.Discard(&e.Pool, size)
+	}
+	p.in.Discard(&e.Pool, p.in.Len())
+}
+
+// unreadable gives up a client whose octets are not what its login said.
+func (s *Session) unreadable(e *Env) {
+	p := s.packed
+	p.in.Discard(&e.Pool, p.in.Len())
+	s.reader.mode = readNothing
+	s.in.Truncate(&e.Pool, s.reader.at)
+	s.lose(e, ledger.Compression)
+}
+
+// packedGap says that n compressed octets were not captured. Within one packet,
+// it is known how many octets they stand for.
+func (s *Session) packedGap(e *Env, n int, end seq.Num) {
+	p := s.packed
+	if p.skip >= n {
+		p.skip -= n
+		return
+	}
+	if h, ok := mysql.ParseCompressedHeader(p.in.Bytes()); ok && p.skip == 0 && !p.lost {
+		if left := mysql.CompressedHeaderSize + h.Length - p.in.Len(); n <= left {
+			p.in.Discard(&e.Pool, p.in.Len())
+			p.skip = left - n
+			s.plainGap(e, max(h.Uncompressed, h.Length), end)
+			return
+		}
+	}
+	p.in.Discard(&e.Pool, p.in.Len())
+	p.skip, p.lost = 0, true
+	s.reader.end = end
+	s.statements.gap()
+	if s.reader.mode != resync {
+		s.damaged(e)
+	}
+}
+
+// packedBoundary reports whether b, captured in one piece behind a hole, begins
+// with a compressed packet: a whole one that begins a message, and comes out as
+// its header says, or if it is plain, begins with a command.
+func (s *Session) packedBoundary(e *Env, b []byte, ack seq.Num) bool {
+	h, ok := mysql.ParseCompressedHeader(b)
+	if !ok || h.Sequence != 0 || h.Length == 0 || len(b) < mysql.CompressedHeaderSize+h.Length {
+		return false
+	}
+	plain, err := e.Decompressor.Packet(s.packed.how, h, b[mysql.CompressedHeaderSize:mysql.CompressedHeaderSize+h.Length])
+	return err == nil && (h.Uncompressed > 0 || s.boundary(plain, ack))
+}

@@ -1,0 +1,372 @@
+package session
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"mrtecopy/internal/mysql"
+)
+
+// speaking is a client of a production server with query attributes that does
+// everything they touch.
+func speaking(how mysql.Compression) func(*client) {
+	return func(c *client) {
+		c.speak(true, how).loginSpeaking().queries(7)
+		a := c.prepare("p2c1 select ?, ?")
+		b := c.prepare("p0c2 select 1, 2, '" + strings.Repeat("x", 100) + "'")
+		c.execute(a).execute(b).query("bad").execute(a).close(a)
+		c.changeUser("other", "").query("insert " + strings.Repeat("long ", 1000))
+		d := c.prepare("p9c1 select nine")
+		c.execute(d).reset().query("LOAD nothing").query("select 2").quit()
+	}
+}
+
+func withAttributes(v *server) { v.caps |= mysql.ClientQueryAttributes }
+
+func mysql97(v *server) {
+	v.version = "9.7.4-2"
+	v.caps |= mysql.ClientQueryAttributes
+}
+
+func TestQueryAttributes(t *testing.T) {
+	run(t, []scenario{
+		{
+			name:    "production has them, the target does not",
+			client:  speaking(mysql.CompressionNone),
+			account: "answered=22 errors=1 session replayed",
+		},
+		{
+			name:    "both have them",
+			target:  withAttributes,
+			client:  speaking(mysql.CompressionNone),
+			account: "answered=22 errors=1 session replayed",
+		},
+		{
+			name:   "the client announces them, production never offered them",
+			target: withAttributes,
+			client: func(c *client) {
+				c.speak(false, mysql.CompressionNone).loginSpeaking().queries(3).quit()
+			},
+			account: "answered=4 session replayed",
+		},
+		{
+			name:   "production's greeting is unknown, its client sends them",
+			target: withAttributes,
+			client: func(c *client) {
+				speaking(mysql.CompressionNone)(c)
+				c.dialect = nil
+			},
+			account: "answered=22 errors=1 session replayed greeting missed",
+		},
+		{
+			name:   "production's greeting is unknown, its client does not send them",
+			target: withAttributes,
+			client: func(c *client) {
+				c.speak(false, mysql.CompressionNone).loginSpeaking().queries(3).quit()
+				c.dialect = nil
+			},
+			account: "answered=4 session replayed greeting missed",
+		},
+		{
+			name: "a COM_QUERY cut short in them",
+			client: func(c *client) {
+				c.speak(true, mysql.CompressionNone).loginSpeaking().query("select 1")
+				c.commands++
+				c.packet(0, []byte("\x03\x05"))
+				c.answer(20)
+				c.query("select 2").quit()
+			},
+			account: "answered=3 skipped.dialect=1 session replayed",
+		},
+		{
+			name: "a COM_STMT_EXECUTE cut short in them",
+			client: func(c *client) {
+				c.speak(true, mysql.CompressionNone).loginSpeaking()
+				a := c.prepare("p2c1 select ?, ?")
+				c.statement(mysql.ComStmtExecute, a, "\x00\x01\x00\x00\x00\x02").forget(1)
+				c.execute(a).quit()
+			},
+			account: "answered=3 skipped.dialect=1 session replayed",
+		},
+	})
+}
+
+// What is streamed keeps its length, and what has to be read whole is not
+// streamed.
+func TestQueryAttributesOfLargeCommands(t *testing.T) {
+	text := "insert " + strings.Repeat("0123456789", testStreamAbove/8)
+	for _, where := range []string{"there", "not there"} {
+		t.Run(where, func(t *testing.T) {
+			m := newSim(t)
+			c := newClient().speak(true, mysql.CompressionNone).loginSpeaking().query(text)
+			if where == "there" {
+				withAttributes(m.peer.server)
+			}
+			a := c.prepare("p1c1 select ?")
+			arg := func(name string) string {
+				return "\x00\x01\x00\x00\x00\x01\x00\x01\xfc\x00" + name + "\xfd\x00\x00\x20" + strings.Repeat("y", 2<<20)
+			}
+			c.statement(mysql.ComStmtExecute, a, arg("\x00"))
+			c.expect[2] = fmt.Sprintf("%s {p1c1 select ?} %s", mysql.ComStmtExecute,
+				short([]byte(strings.Replace(arg(""), "\x00\x00\x00\x01\x00\x01", "\x00\x00\x00\x00\x01", 1))))
+			c.query("select 1").quit()
+			c.split(func() int { return 60_000 })
+			m.play(c, lockstep)
+			m.executed(c.expect)
+			if got, want := m.account(), "answered=5 session replayed"; got != want {
+				t.Errorf("account: %s, want %s", got, want)
+			}
+		})
+	}
+}
+
+func TestCompression(t *testing.T) {
+	for _, how := range []mysql.Compression{mysql.CompressionZlib, mysql.CompressionZstd} {
+		t.Run(fmt.Sprint(how), func(t *testing.T) {
+			run(t, []scenario{
+				{
+					name:    "a client of all trades",
+					client:  speaking(how),
+					account: "answered=22 errors=1 session replayed",
+				},
+				{
+					name: "in small pieces",
+					client: func(c *client) {
+						speaking(how)(c)
+						c.split(func() int { return 3 })
+					},
+					account: "answered=22 errors=1 session replayed",
+					paces:   []string{"at once", "a turn each"},
+				},
+				{
+					name: "a command of several packets",
+					client: func(c *client) {
+						c.speak(false, how).loginSpeaking().query("insert " + strings.Repeat("0123456789", 3<<20)).query("select 1").quit()
+					},
+					account: "answered=3 session replayed",
+				},
+				{
+					name: "a hole within a packet",
+					client: func(c *client) {
+						c.speak(false, how).loginSpeaking().query("select 1").query("update " + strings.Repeat("x", 300)).forget(1).query("select 2").quit()
+						it := &c.items[2]
+						from := it.end.Add(-8)
+						c.items = append(c.items[:2:2], append([]item{
+							{kind: itemData, b: it.b[:len(it.b)-8], ack: it.ack, end: from},
+							{kind: itemGap, b: it.b[len(it.b)-8:], ack: it.ack, end: it.end},
+						}, c.items[3:]...)...)
+					},
+					account: "answered=3 lost.capture_gap=1 session replayed",
+				},
+				{
+					name: "a hole over packets",
+					client: func(c *client) {
+						c.speak(false, how).loginSpeaking().query("select 1").query("update " + strings.Repeat("x", 300)).forget(1).query("select 2").forget(1).
+							query("select " + strings.Repeat("y", 300)).query("select 3").quit()
+						for i := 2; i < 4; i++ {
+							c.items[i].kind = itemGap
+						}
+					},
+					account: "answered=4 lost.capture_gap=1 session replayed",
+					paces:   []string{"one by one", "at once"},
+				},
+				{
+					name: "garbage",
+					client: func(c *client) {
+						c.speak(false, how).loginSpeaking().query("select 1")
+						c.how = mysql.CompressionNone
+						c.raw([]byte("\x04\x00\x00\x00\xff\xff\x00abcd"))
+						c.raw([]byte("more"))
+						c.fin()
+					},
+					account: "answered=1 session lost compression",
+					paces:   oneByOne,
+				},
+			})
+		})
+	}
+}
+
+func TestProxyHeader(t *testing.T) {
+	for name, header := range map[string]string{
+		"v1":         "PROXY TCP4 192.0.2.7 10.0.0.1 40001 3306\r\n",
+		"v1 unknown": "PROXY UNKNOWN\r\n",
+		"v2":         "\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\xc0\x00\x02\x07\x0a\x00\x00\x01\x9c\x41\x0c\xea",
+		"v2 local":   "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00",
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, []scenario{
+				{
+					name:    "alone",
+					client:  func(c *client) { c.raw([]byte(header)); c.login().queries(2).quit() },
+					account: "answered=3 session replayed",
+				},
+				{
+					name: "in pieces",
+					client: func(c *client) {
+						c.raw([]byte(header))
+						c.login().queries(2).quit().split(func() int { return 1 })
+					},
+					account: "answered=3 session replayed",
+					paces:   oneByOne,
+				},
+				{
+					name:    "and nothing else",
+					client:  func(c *client) { c.raw([]byte(header)); c.fin() },
+					account: "session skipped no_login",
+				},
+			})
+		})
+	}
+}
+
+func TestNegotiate(t *testing.T) {
+	const (
+		mariadbServer = 0x81fffffe
+		mariadbClient = 0x00bfa284
+		mysqlServer   = 0xdfffffff
+		mysqlOld      = 0x807ff7ff
+		mysqlClient   = 0x19bfa285
+		nodeMysql     = 0x0006f3cf // without PLUGIN_AUTH
+	)
+	const auth = mysql.ClientPluginAuth | mysql.ClientPluginAuthLenencClientData | mysql.ClientMultiFactorAuthentication
+	tests := []struct {
+		name       string
+		production *Dialect
+		client     mysql.Capabilities
+		extended   mysql.Extended
+		target     Dialect
+
+		caps         mysql.Capabilities
+		wantExtended mysql.Extended
+	}{
+		{"mysql 9.7 client, 5.6 to 9.7: what 5.6 never offered stays off",
+			&Dialect{Capabilities: mysqlOld}, mysqlClient, 0, Dialect{Capabilities: mysqlServer},
+			mysqlClient&mysqlOld | mysql.ClientMultiFactorAuthentication, 0},
+		{"mysql 9.7 client, 9.7 to 9.7",
+			&Dialect{Capabilities: mysqlServer}, mysqlClient, 0, Dialect{Capabilities: mysqlServer},
+			mysqlClient, 0},
+		{"mysql 9.7 client, 9.7 to 5.6",
+			&Dialect{Capabilities: mysqlServer}, mysqlClient, 0, Dialect{Capabilities: mysqlOld},
+			mysqlClient & mysqlOld, 0},
+		{"mariadb client, 11.8 to 11.8: the extended ones but progress",
+			&Dialect{Capabilities: mariadbServer, Extended: 0x3d}, mariadbClient, 0x1d, Dialect{Capabilities: mariadbServer, Extended: 0x3d},
+			mariadbClient, 0x1c},
+		{"mariadb client, 11.8 to 10.5",
+			&Dialect{Capabilities: mariadbServer, Extended: 0x3d}, mariadbClient, 0x3d, Dialect{Capabilities: mariadbServer, Extended: 0x0f},
+			mariadbClient, 0x0c},
+		{"mariadb client, 11.8 to 9.7",
+			&Dialect{Capabilities: mariadbServer, Extended: 0x3d}, mariadbClient, 0x3d, Dialect{Capabilities: mysqlServer},
+			mariadbClient | mysql.ClientLongPassword | mysql.ClientMultiFactorAuthentication, 0},
+		{"mysql client, 9.7 to 11.8: no extended ones come of it",
+			&Dialect{Capabilities: mysqlServer}, mysqlClient, 0, Dialect{Capabilities: mariadbServer, Extended: 0x3d},
+			mysqlClient&mariadbServer | mysql.ClientLongPassword, 0},
+		{"an old client to 9.7: our login has plugins",
+			&Dialect{Capabilities: mysqlOld}, nodeMysql, 0, Dialect{Capabilities: mysqlServer},
+			nodeMysql | auth, 0},
+		{"a production nobody heard: attributes are left out",
+			nil, mysqlClient, 0, Dialect{Capabilities: mysqlServer},
+			mysqlClient &^ mysql.ClientQueryAttributes, 0},
+		{"compression and TLS",
+			&Dialect{Capabilities: mysqlServer}, mysqlClient | mysql.ClientCompress | mysql.ClientSSL, 0, Dialect{Capabilities: mysqlServer},
+			mysqlClient, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := Session{production: tt.production, clientCaps: tt.client, clientExtended: tt.extended}
+			caps, extended := s.negotiate(&tt.target)
+			if caps != tt.caps || extended != tt.wantExtended {
+				t.Errorf("got %08x %x, want %08x %x", caps, extended, tt.caps, tt.wantExtended)
+			}
+		})
+	}
+}
+
+func TestCollation(t *testing.T) {
+	old := &Dialect{Version: mysql.ParseVersion("5.6.24"), Charset: 8}
+	modern := &Dialect{Version: mysql.ParseVersion("9.7.4-2"), Charset: 255}
+	tests := []struct {
+		name       string
+		production *Dialect
+		target     string
+		id, limit  uint16
+		want       func(got uint16) bool
+		changed    uint64
+	}{
+		{"known everywhere", modern, "10.11.18-MariaDB", 45, 256, is(45), 0},
+		{"unknown to production: its default", old, "9.7.4-2", 255, 256, is(8), 0},
+		{"unknown to the target", modern, "5.6.24", 255, 256, func(id uint16) bool { return id != 255 && id < 256 }, 1},
+		{"unknown to the target, which has a near one above a byte", modern, "10.11.18-MariaDB", 255, 256, func(id uint16) bool { return id < 256 }, 1},
+		{"unknown to the target, in two bytes", modern, "5.6.24", 309, 1<<16 - 1, func(id uint16) bool { return id < 256 }, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var e Env
+			s := Session{production: tt.production, target: mysql.ParseVersion(tt.target)}
+			for range 2 {
+				if got := s.collation(&e, tt.id, tt.limit); !tt.want(got) {
+					t.Errorf("got %d", got)
+				}
+			}
+			if n := e.Counts.Sessions.CollationChanged; n != tt.changed {
+				t.Errorf("counted %d, want %d", n, tt.changed)
+			}
+		})
+	}
+}
+
+func is(want uint16) func(uint16) bool { return func(got uint16) bool { return got == want } }
+
+func TestCommandsOfOneFamily(t *testing.T) {
+	run(t, []scenario{
+		{
+			name:   "COM_STMT_BULK_EXECUTE to MySQL",
+			target: mysql97,
+			client: func(c *client) {
+				c.login()
+				a := c.prepare("p1c0 insert ?")
+				c.statement(mysql.ComStmtBulkExecute, a, "\x80\x00\x01\x00\x00\x07").forget(1)
+				c.execute(a).quit()
+			},
+			account: "answered=3 skipped.dialect=1 session replayed",
+		},
+		{
+			name:   "the last prepared statement, to MySQL",
+			target: func(v *server) { mysql97(v); v.nextID = 5 },
+			client: func(c *client) {
+				c.login()
+				c.prepare("p0c0 a")
+				b := c.prepare("p0c0 b")
+				c.statements[lastPrepared] = c.statements[b]
+				c.execute(lastPrepared).execute(b).quit()
+			},
+			account: "answered=5 session replayed",
+		},
+		{
+			name:   "the last prepared statement, pipelined, to MySQL",
+			target: func(v *server) { mysql97(v); v.nextID = 5 },
+			client: func(c *client) {
+				c.login()
+				c.prepare("p0c0 a")
+				c.pipeline(func() {
+					b := c.prepare("p0c0 b")
+					c.statements[lastPrepared] = c.statements[b]
+					c.execute(lastPrepared)
+				})
+				c.query("select 1").quit()
+			},
+			account: "answered=5 session replayed",
+		},
+		{
+			name:   "a schema, to a target whose login takes none",
+			target: func(v *server) { v.caps &^= mysql.ClientConnectWithDB },
+			client: func(c *client) {
+				c.speak(false, mysql.CompressionNone).login()
+				c.expect = append(c.expect, `COM_INIT_DB "shop"`)
+				c.queries(3).quit()
+			},
+			account: "answered=4 session replayed",
+		},
+	})
+}

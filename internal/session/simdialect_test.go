@@ -1,0 +1,130 @@
+package session
+
+import (
+	"bytes"
+	"compress/zlib"
+	"encoding/binary"
+	"fmt"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+
+	"mrtecopy/internal/mysql"
+)
+
+// someAttributes are the query attributes in front of a statement's text: none,
+// one, two.
+var someAttributes = []string{
+	"\x00\x01",
+	"\x01\x01\x00\x01\xfd\x00\x05trace\x04abcd",
+	"\x02\x01\x01\x01\x06\x00\x01n\x08\x00\x01i\x01\x00\x00\x00\x00\x00\x00\x00",
+}
+
+// speak makes the client use query attributes, toward a production that has
+// them.
+func (c *client) speak(attributes bool, how mysql.Compression) *client {
+	c.attributes, c.how = attributes, how
+	caps := modelCaps
+	if attributes {
+		caps |= mysql.ClientQueryAttributes
+	}
+	c.dialect = &Dialect{Capabilities: caps | mysql.ClientZstdCompressionAlgorithm, Charset: 45}
+	return c
+}
+
+// loginSpeaking logs in with the capabilities that speak chose.
+func (c *client) loginSpeaking() *client {
+	l := testLogin
+	l.Capabilities |= mysql.ClientQueryAttributes // clients announce it to any server
+	l.Capabilities |= announce(c.how)
+	return c.loginAs(l)
+}
+
+// announce returns the capability that asks for a compression.
+func announce(how mysql.Compression) mysql.Capabilities {
+	switch how {
+	case mysql.CompressionZlib:
+		return mysql.ClientCompress
+	case mysql.CompressionZstd:
+		return mysql.ClientZstdCompressionAlgorithm
+	}
+	return 0
+}
+
+// compressed returns b in compressed packets; what is short stays plain, as
+// clients leave it.
+func compressed(how mysql.Compression, b []byte, sequence uint8) (out []byte) {
+	const most = 1<<24 - 1
+	for len(b) > 0 {
+		part := b[:min(len(b), most)]
+		b = b[len(part):]
+		const short = 50
+		var packed bytes.Buffer
+		switch {
+		case len(part) < short:
+			out = append(out, byte(len(part)), byte(len(part)>>8), byte(len(part)>>16), sequence, 0, 0, 0)
+			out = append(out, part...)
+			sequence++
+			continue
+		case how == mysql.CompressionZlib:
+			w := zlib.NewWriter(&packed)
+			w.Write(part)
+			w.Close()
+		default:
+			w, _ := zstd.NewWriter(&packed)
+			w.Write(part)
+			w.Close()
+		}
+		n := packed.Len()
+		out = append(out, byte(n), byte(n>>8), byte(n>>16), sequence, byte(len(part)), byte(len(part)>>8), byte(len(part)>>16))
+		out = append(out, packed.Bytes()...)
+		sequence++
+	}
+	return out
+}
+
+// prepareOK is the first packet of a server's answer to a PREPARE.
+func prepareOK(id uint32, params int) []byte {
+	b := binary.LittleEndian.AppendUint32([]byte("\x0c\x00\x00\x01\x00"), id)
+	return append(b, 0, 0, byte(params), byte(params>>8), 0, 0, 0)
+}
+
+// paramsOf returns n of a statement "pNcM …".
+func paramsOf(text string) int {
+	var params, columns int
+	if n, _ := fmt.Sscanf(strings.TrimLeft(text, "~!"), "p%dc%d", &params, &columns); n != 2 {
+		return 0
+	}
+	return params
+}
+
+// executeArgs are the parameters of a COM_STMT_EXECUTE: tiny integers, of which
+// the first has no value if it was sent as long data; with the layout of query
+// attributes, and as many attributes.
+func executeArgs(params, attributes int, layout, long bool) string {
+	n := params + attributes
+	if n == 0 {
+		return ""
+	}
+	var b []byte
+	if layout {
+		b = append(b, byte(n))
+	}
+	b = append(b, make([]byte, (n+7)/8)...)
+	b = append(b, 1)
+	for i := range n {
+		b = append(b, 1, 0)
+		switch {
+		case layout && i >= params:
+			b = append(b, "\x05trace"...)
+		case layout:
+			b = append(b, 0)
+		}
+	}
+	for i := range n {
+		if i > 0 || !long {
+			b = append(b, byte(i))
+		}
+	}
+	return string(b)
+}
