@@ -57,15 +57,16 @@ func QueryText(payload []byte) (text int, ok bool) {
 
 // StripExecute appends to dst the payload of a COM_STMT_EXECUTE for which
 // ClientQueryAttributes is in effect, as it is without: no number of
-// parameters, no names, no attributes, and paramCountAvailable is cleared.
+// parameters, no names, no attributes, and paramCountAvailable is cleared. The
+// type JSON becomes VAR_STRING, for MariaDB does not take it.
 //
 // The statement has params placeholders. types are those that the last EXECUTE
 // with types gave them, two bytes each, and long the placeholders whose value
 // COM_STMT_SEND_LONG_DATA brought since the last EXECUTE, in any order. inForce
 // are the types for the next call: types itself, or its memory with the new
-// ones. (The attributes stand behind the placeholders, so their types need not
-// be known.) Where the payload cannot be read, ok is false, out is dst, and
-// inForce types.
+// ones. The attributes' are not among them, for MySQL takes attributes (of which
+// the placeholders' values come first) only together with their types. Where the
+// payload cannot be read, ok is false, out is dst, and inForce types.
 //
 //	header | lenenc parameters | nulls | int<1> types follow | types and names | values
 //
@@ -93,7 +94,7 @@ func StripExecute(dst, payload []byte, params int, types []byte, long []uint16) 
 	out = appendNulls(out, v.nulls, params)
 	if v.types == nil {
 		out = append(out, 0)
-		if len(types) < 2*params {
+		if n != uint64(params) || len(types) < 2*params {
 			return dst, types, false
 		}
 	} else {
@@ -101,7 +102,9 @@ func StripExecute(dst, payload []byte, params int, types []byte, long []uint16) 
 		typesAt := len(out)
 		for named, i := v.types, 0; i < params; i++ {
 			var t uint16
-			t, named = cutNamedType(named)
+			if t, named = cutNamedType(named); fieldType(t) == typeJSON {
+				t += uint16(typeVarString - typeJSON) // MariaDB takes no JSON
+			}
 			out = append(out, byte(t), byte(t>>8))
 		}
 		inForce = out[typesAt:]
@@ -129,10 +132,30 @@ func StripExecute(dst, payload []byte, params int, types []byte, long []uint16) 
 			return dst, types, false
 		}
 	}
+	values := v.values[:len(v.values)-len(b)]
+	// The attributes end the payload. Where they do not, a value is missing or
+	// one too many: long data was not captured, and what was taken is not the
+	// placeholders'.
+	named := v.types
+	for i := range v.n {
+		var t uint16
+		if named != nil {
+			t, named = cutNamedType(named)
+		}
+		if i < params || isNull(v.nulls, i) {
+			continue
+		}
+		if b, ok = cutValue(b, fieldType(t)); !ok {
+			return dst, types, false
+		}
+	}
+	if len(b) > 0 {
+		return dst, types, false
+	}
 	if v.types != nil {
 		types = append(types[:0], inForce[:2*params]...)
 	}
-	return append(out[:end], v.values[:len(v.values)-len(b)]...), types, true
+	return append(out[:end], values...), types, true
 }
 
 // boundValues are the parts of n values in the binary protocol.
@@ -202,63 +225,45 @@ func isNull(nulls []byte, i int) bool { return nulls[i/8]&(1<<(i%8)) != 0 }
 // https://dev.mysql.com/doc/dev/mysql-server/latest/field__types_8h.html
 type fieldType uint8
 
-// The types that a client may give a value.
+// The types whose values have no length in front.
 const (
-	typeDecimal   fieldType = 0x00
-	typeTiny      fieldType = 0x01
-	typeShort     fieldType = 0x02
-	typeLong      fieldType = 0x03
-	typeFloat     fieldType = 0x04
-	typeDouble    fieldType = 0x05
-	typeNull      fieldType = 0x06
-	typeTimestamp fieldType = 0x07
-	typeLongLong  fieldType = 0x08
-	typeInt24     fieldType = 0x09
-	typeDate      fieldType = 0x0a
-	typeTime      fieldType = 0x0b
-	typeDateTime  fieldType = 0x0c
-	typeYear      fieldType = 0x0d
-	typeVarchar   fieldType = 0x0f
-	typeBit       fieldType = 0x10
+	typeTiny     fieldType = 0x01
+	typeShort    fieldType = 0x02
+	typeLong     fieldType = 0x03
+	typeFloat    fieldType = 0x04
+	typeDouble   fieldType = 0x05
+	typeLongLong fieldType = 0x08
+	typeBool     fieldType = 0xf4
+)
 
-	typeVector     fieldType = 0xf2
-	typeJSON       fieldType = 0xf5
-	typeNewDecimal fieldType = 0xf6
-	typeEnum       fieldType = 0xf7
-	typeSet        fieldType = 0xf8
-	typeTinyBlob   fieldType = 0xf9
-	typeMediumBlob fieldType = 0xfa
-	typeLongBlob   fieldType = 0xfb
-	typeBlob       fieldType = 0xfc
-	typeVarString  fieldType = 0xfd
-	typeString     fieldType = 0xfe
-	typeGeometry   fieldType = 0xff
+// Types with a length in front that are named here.
+const (
+	typeJSON      fieldType = 0xf5
+	typeVarString fieldType = 0xfd
 )
 
 // cutValue takes a value that is not NULL off the front of b. Dates and times
-// have a length in front, like strings. It is false for the types that no
-// client can have.
+// have a length in front, as strings do. So does what MySQL 9.7 then refuses with
+// error 1210: the types of columns that no parameter has, such as INT24, YEAR
+// and ENUM, and NULL where the value is not said to be NULL. Of BOOL it takes no
+// value at all.
 // https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_binary_resultset.html
 func cutValue(b []byte, t fieldType) (rest []byte, ok bool) {
 	var size int
 	switch t {
-	case typeNull:
-		return b, true
 	case typeTiny:
 		size = 1
-	case typeShort, typeYear:
+	case typeShort:
 		size = 2
-	case typeLong, typeInt24, typeFloat:
+	case typeLong, typeFloat:
 		size = 4
 	case typeLongLong, typeDouble:
 		size = 8
-	case typeDate, typeDateTime, typeTimestamp, typeTime,
-		typeDecimal, typeVarchar, typeBit, typeVector, typeJSON, typeNewDecimal, typeEnum, typeSet, typeTinyBlob,
-		typeMediumBlob, typeLongBlob, typeBlob, typeVarString, typeString, typeGeometry:
+	case typeBool:
+		return nil, false
+	default:
 		_, rest, ok = cutLenencBytes(b)
 		return rest, ok
-	default: // a type of the future, or nonsense
-		return nil, false
 	}
 	if len(b) < size {
 		return nil, false

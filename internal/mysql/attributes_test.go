@@ -62,14 +62,14 @@ var everyType = []value{
 	{typ: 0x01, data: "\xff"},
 	{typ: 0x8001, data: "\xff"},
 	{typ: 0x02, data: "\x01\x80"},
-	{typ: 0x0d, data: "\xe8\x07"},
+	{typ: 0x0d, data: "\x042024"},
 	{typ: 0x03, data: "\x01\x02\x03\x04"},
-	{typ: 0x8009, data: "\x01\x02\x03\x00"},
+	{typ: 0x8009, data: "\x03123"},
 	{typ: 0x08, data: "12345678"},
 	{typ: 0x8008, data: "\xff\xff\xff\xff\xff\xff\xff\xff"},
 	{typ: 0x04, data: "\x00\x00\xc0\x3f"},
 	{typ: 0x05, data: "\x00\x00\x00\x00\x00\x00\xf8\x3f"},
-	{typ: 0x06},
+	{typ: 0x06, data: "\x01x"},
 	{typ: 0x06, null: true},
 	{typ: 0xfd, null: true},
 	{typ: 0x03, null: true},
@@ -132,7 +132,7 @@ func TestQueryText(t *testing.T) {
 		{"as it is without attributes", "\x03select 1"},
 		{"NULL for a number", "\x03\xfb\x01select 1"},
 		{"types of before", "\x03\x01\x01\x00\x00\x01aselect 1"},
-		{"a type that there is not", "\x03\x01\x01\x00\x01\x0e\x00\x01n\x01aselect 1"},
+		{"a type that there is not", "\x03\x01\x01\x00\x01\xf4\x00\x01n\x01aselect 1"},
 		{"more attributes than octets", "\x03\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01select 1"},
 	} {
 		if at, ok := QueryText([]byte(tt.payload)); ok {
@@ -167,17 +167,23 @@ func TestStripExecute(t *testing.T) {
 		{name: "many", params: many, extra: []value{none, traceID}},
 		{name: "every type", params: everyType, extra: []value{traceID}},
 		{name: "long data", params: []value{integer, blob, text, blob}, extra: []value{traceID}, long: []uint16{3, 1, 1, 9}},
-		{name: "types of before", unbound: true, params: []value{integer, text}, extra: []value{traceID}, types: "\x03\x80\xfd\x00"},
+		{name: "types of before", unbound: true, params: []value{integer, text}, types: "\x03\x80\xfd\x00"},
 		{name: "types of before, and long data", unbound: true, params: []value{blob, text}, types: "\xfc\x00\xfd\x00", long: []uint16{0}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			n := len(tt.params)
 			payload := execute(tt.flags, !tt.unbound, true, n, append(slices.Clone(tt.params), tt.extra...)...)
-			want := execute(tt.flags&^paramCountAvailable, !tt.unbound, false, n, tt.params...)
+			params := slices.Clone(tt.params)
+			for i := range params {
+				if params[i].typ == 0xf5 {
+					params[i].typ = 0xfd // JSON goes as a string
+				}
+			}
+			want := execute(tt.flags&^paramCountAvailable, !tt.unbound, false, n, params...)
 			wantTypes := []byte(tt.types)
 			if !tt.unbound && n > 0 {
 				wantTypes = nil
-				for _, v := range tt.params {
+				for _, v := range params {
 					wantTypes = binary.LittleEndian.AppendUint16(wantTypes, v.typ)
 				}
 			}
@@ -188,7 +194,8 @@ func TestStripExecute(t *testing.T) {
 			if !bytes.Equal(types, wantTypes) {
 				t.Errorf("types %x, want %x", types, wantTypes)
 			}
-			// Cut short anywhere before the attributes' values it is malformed.
+			// Cut short anywhere it is malformed, but without parameters, where what
+			// follows is not looked at.
 			for size := range payload {
 				got, types, ok := StripExecute([]byte("before"), payload[:size], n, []byte(tt.types), tt.long)
 				if ok && string(got) != "before"+string(want) {
@@ -217,10 +224,14 @@ func TestStripExecuteErrors(t *testing.T) {
 		{"no number of parameters", good[:10], 1, ""},
 		{"fewer values than the statement has", good, 2, ""},
 		{"no types", execute(0, false, true, 1, one), 1, ""},
+		{"types of before, and an attribute", execute(0, false, true, 1, one, traceID), 1, "\x01\x00\xfe\x00"},
 		{"too few types", execute(0, false, true, 2, one, one), 2, "\x01\x00\x01"},
-		{"a type that there is not", execute(0, true, true, 1, value{typ: 0x0e, data: "\x01"}), 1, ""},
+		{"a type that there is not", execute(0, true, true, 1, value{typ: 0xf4, data: "\x01"}), 1, ""},
 		{"more values than octets", append(good[:10:10], "\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x00\x01"...), 1, ""},
 		{"a negative number of parameters", good, -1, ""},
+		{"an octet too many", append(slices.Clone(good), 0), 1, ""},
+		{"long data that was not captured", execute(0, true, true, 1, value{typ: 0xfc, long: true}, traceID), 1, ""},
+		{"an attribute cut short", bytes.TrimSuffix(execute(0, true, true, 1, one, traceID), []byte("b")), 1, ""},
 	} {
 		if got, types, ok := StripExecute(nil, tt.payload, tt.params, []byte(tt.types), nil); ok || got != nil || string(types) != tt.types {
 			t.Errorf("%s: %q, %x, %v", tt.name, got, types, ok)

@@ -15,14 +15,22 @@ type ChangeUser struct {
 	AuthResponse []byte
 	Schema       string // "": no schema, whatever it was before
 	Charset      uint16 // the id of a collation
-	HasCharset   bool   // clients may leave out the character set and all behind it
+	HasCharset   bool   // without ClientPluginAuth clients may leave it out
 	Plugin       string // with ClientPluginAuth
 	Attributes   []byte // with ClientConnectAttrs, as in a Login
+	// Padded has Append write what MySQL 5.6 needs behind the attributes. Its
+	// 5.6.24 looks for them where the character set is, takes the lower byte of
+	// that for their size, and denies access if there are not so many octets.
+	// MySQL 9.7 and MariaDB do not mind.
+	Padded bool
 }
 
 // ParseChangeUser parses a COM_CHANGE_USER's payload, from the command byte on.
-// Which fields are there follows c, the capabilities in effect. In an error the
-// user is set as soon as it is known. The result shares no memory with payload.
+// Which fields are there follows c, the capabilities in effect. With an error,
+// User is set if it could be read. What is refused here servers refuse too: with
+// ClientPluginAuth in effect MySQL 5.6 and 9.7 and MariaDB 10.11 and 11.8 answer
+// a command that ends before the plugin with error 1047. The result shares no
+// memory with payload.
 //
 //	11 | string<NUL> user | int<1> size, authentication response | string<NUL> schema
 //	int<2> charset | string<NUL> plugin | lenenc size, attributes
@@ -50,6 +58,9 @@ func ParseChangeUser(payload []byte, c Capabilities) (ChangeUser, error) {
 	u.AuthResponse = slices.Clone(response)
 	schema, b := cutNulOrAll(b)
 	u.Schema = string(schema)
+	if c.Has(ClientPluginAuth) && len(b) < 3 {
+		return u, fmt.Errorf("parse COM_CHANGE_USER to %q: no plugin", u.User)
+	}
 	if len(b) < 2 {
 		return u, nil
 	}
@@ -70,9 +81,9 @@ func ParseChangeUser(payload []byte, c Capabilities) (ChangeUser, error) {
 	return u, nil
 }
 
-// Append appends u's payload for a connection with c in effect. Without
-// HasCharset nothing follows the schema. Of the AuthResponse at most 255 bytes
-// are written.
+// Append appends u's payload for a connection with c in effect. Where u has no
+// character set but must have one, the server's default is asked for, which is
+// what a server takes without. Of the AuthResponse at most 255 bytes are written.
 func (u *ChangeUser) Append(b []byte, c Capabilities) []byte {
 	b = append(append(append(b, byte(ComChangeUser)), u.User...), 0)
 	if c.Has(ClientSecureConnection) {
@@ -82,16 +93,24 @@ func (u *ChangeUser) Append(b []byte, c Capabilities) []byte {
 		b = append(append(b, u.AuthResponse...), 0)
 	}
 	b = append(append(b, u.Schema...), 0)
+	charset := u.Charset
 	if !u.HasCharset {
-		return b
+		if !c.Has(ClientPluginAuth) {
+			return b
+		}
+		charset = defaultCollation
 	}
-	b = binary.LittleEndian.AppendUint16(b, u.Charset)
+	at := len(b) + 1
+	b = binary.LittleEndian.AppendUint16(b, charset)
 	if c.Has(ClientPluginAuth) {
 		b = append(append(b, u.Plugin...), 0)
 	}
 	if c.Has(ClientConnectAttrs) {
 		b = appendLenenc(b, uint64(len(u.Attributes)))
 		b = append(b, u.Attributes...)
+		if low := int(byte(charset)); u.Padded && low <= 0xfa {
+			b = append(b, make([]byte, max(0, at+low-len(b)))...)
+		}
 	}
 	return b
 }

@@ -16,8 +16,9 @@ type idRange struct{ first, last uint16 }
 //	select id, collation_name from information_schema.collations -- MySQL
 //	select id, full_collation_name from information_schema.collation_character_set_applicability -- MariaDB
 //
-// and is in testdata/collations.txt. What other versions know is from their
-// release notes; where these are not exact, the later version was taken.
+// and is in testdata/collations.txt. What other versions know was not tried: it is
+// from what is told of them, and where that is not exact the later version was
+// taken, so that an id may be mapped that the server would have known.
 var (
 	// collationsOf56 are MySQL 5.6's, which MariaDB has since 10.0.
 	collationsOf56 = []idRange{{1, 16}, {18, 75}, {77, 99}, {101, 124}, {128, 151}, {159, 183}, {192, 215}, {223, 247}}
@@ -89,6 +90,8 @@ func has(ranges []idRange, id uint16) bool {
 
 // Collations that are named here.
 const (
+	defaultCollation = 0 // no server has it
+
 	gbkChinese     = 28
 	utf8mb3General = 33
 	utf8mb4General = 45

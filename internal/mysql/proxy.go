@@ -32,10 +32,7 @@ func ProxyHeader(b []byte) (n int, more bool) {
 	if begins(b, proxyText) {
 		line := b[:min(len(b), proxyTextMax)]
 		if i := bytes.IndexByte(line, '\n'); i >= 0 {
-			if i < len(proxyText) || line[i-1] != '\r' {
-				return 0, false
-			}
-			return i + 1, false
+			return i + 1, false // MariaDB does not ask for the CR
 		}
 		return 0, len(line) < proxyTextMax
 	}

@@ -75,7 +75,7 @@ func newRig(tb testing.TB, sender *rawsend.Sender, seed uint64, budget int) *rig
 		clock: newClock(), flows: make(map[wire.Flow]*entry), ids: make(map[uint32]*entry),
 		sources: make(map[wire.Endpoint]*entry), entries: make(map[*entry]struct{}), said: make(map[string]struct{}),
 		dialects: make(map[wire.Addr]*session.Dialect),
-		sender: sender, mss: 1460,
+		sender:   sender, mss: 1460,
 	}
 	var err error
 	if r.s.inbox, err = newInbox(); err != nil {

@@ -68,30 +68,19 @@ func (s *Session) negotiate(d *Dialect) (mysql.Capabilities, mysql.Extended) {
 }
 
 // collation returns the id of the target's collation for the one the client
-// asked for. An id that production does not know it replaces by its default;
-// one that the target does not know has a nearest there, which must be below
-// limit.
-func (s *Session) collation(e *Env, id, limit uint16) uint16 {
+// asked for. An id that production does not know it replaces by its default; one
+// that the target does not know has a nearest there.
+func (s *Session) collation(e *Env, id uint16) uint16 {
 	if p := s.production; p != nil && !p.Version.KnowsCollation(id) {
 		id = uint16(p.Charset)
 	}
 	nearest, changed := s.target.NearestCollation(id)
-	if !changed {
-		return id
-	}
-	if nearest >= limit {
-		nearest = collationUTF8MB4
-	}
-	if !s.recollated {
+	if changed && !s.recollated {
 		s.recollated = true
 		e.Counts.Sessions.CollationChanged++
 	}
 	return nearest
 }
-
-// collationUTF8MB4 is utf8mb4_general_ci, which every server since MySQL 5.5
-// knows.
-const collationUTF8MB4 = 45
 
 // hasAttributes reports whether the commands of the client are in the form of
 // mysql.ClientQueryAttributes.

@@ -290,22 +290,22 @@ func TestCollation(t *testing.T) {
 		name       string
 		production *Dialect
 		target     string
-		id, limit  uint16
+		id         uint16
 		want       func(got uint16) bool
 		changed    uint64
 	}{
-		{"known everywhere", modern, "10.11.18-MariaDB", 45, 256, is(45), 0},
-		{"unknown to production: its default", old, "9.7.4-2", 255, 256, is(8), 0},
-		{"unknown to the target", modern, "5.6.24", 255, 256, func(id uint16) bool { return id != 255 && id < 256 }, 1},
-		{"unknown to the target, which has a near one above a byte", modern, "10.11.18-MariaDB", 255, 256, func(id uint16) bool { return id < 256 }, 1},
-		{"unknown to the target, in two bytes", modern, "5.6.24", 309, 1<<16 - 1, func(id uint16) bool { return id < 256 }, 1},
+		{"known everywhere", modern, "10.11.18-MariaDB", 45, is(45), 0},
+		{"unknown to production: its default", old, "9.7.4-2", 255, is(8), 0},
+		{"unknown to the target", modern, "5.6.24", 255, func(id uint16) bool { return id != 255 && id < 256 }, 1},
+		{"unknown to the target, whose nearest has to fit a byte", modern, "10.11.18-MariaDB", 255, func(id uint16) bool { return id < 256 }, 1},
+		{"unknown to the target, in two bytes", modern, "5.6.24", 309, func(id uint16) bool { return id < 256 }, 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var e Env
 			s := Session{production: tt.production, target: mysql.ParseVersion(tt.target)}
 			for range 2 {
-				if got := s.collation(&e, tt.id, tt.limit); !tt.want(got) {
+				if got := s.collation(&e, tt.id); !tt.want(got) {
 					t.Errorf("got %d", got)
 				}
 			}

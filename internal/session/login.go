@@ -111,7 +111,7 @@ func (s *Session) greeted(e *Env, sequence uint8, payload []byte) {
 	l := s.login.captured
 	l.Capabilities, l.Extended = s.caps, s.extended
 	l.User = s.login.user
-	l.Charset = uint8(s.collation(e, uint16(l.Charset), 1<<8))
+	l.Charset = uint8(s.collation(e, uint16(l.Charset)))
 	l.Plugin = s.firstPlugin(&g)
 	l.AuthResponse, err = s.beginAuth(e, l.Plugin, g.Salt[:])
 	if err != nil {
@@ -252,8 +252,9 @@ func (s *Session) changeUser(e *Env, b []byte) bool {
 	s.relogin = true
 	u.User, u.AuthResponse, u.Plugin = user, nil, mysql.PluginNativePassword
 	if u.HasCharset {
-		u.Charset = s.collation(e, u.Charset, 1<<16-1)
+		u.Charset = s.collation(e, u.Charset)
 	}
+	u.Padded = !s.target.MariaDB && !s.target.AtLeast(5, 7, 0)
 	s.writePacket(e, 0, u.Append(nil, s.caps))
 	return true
 }

@@ -293,9 +293,9 @@ func TestRefusalsSayWhy(t *testing.T) {
 		target func(*server)
 		want   string
 	}{
-		{"refused", func(v *server) { v.login = loginRefused }, "app as t_app: ERROR 1045 (HY000): Access denied"},
-		{"foreign", func(v *server) { v.login = loginForeign }, `app as t_app: the account needs the authentication plugin "client_ed25519", which mrtecopy cannot speak yet; let it use mysql_native_password`},
-		{"more", func(v *server) { v.login = loginMore }, "app as t_app: the target asks for more than a password's hash (packet 0x01)"},
+		{"refused", func(v *server) { v.login = loginRefused }, "app as t_app: ERROR 1045 (HY000): Access denied; servers say so of a wrong password, an unknown account, and an account that requires TLS alike"},
+		{"foreign", func(v *server) { v.login = loginForeign }, `app as t_app: the account needs the authentication plugin "auth_gssapi_client", which is not spoken: on the target let it use caching_sha2_password, sha256_password, mysql_native_password, client_ed25519 or parsec`},
+		{"more", func(v *server) { v.login = loginMore }, "app as t_app: mysql_native_password: the server goes on with a packet 0x01 of 2 bytes where it has to say OK or ERR"},
 		{"host", func(v *server) { v.greeting = []byte("\xff\x6a\x04not allowed") }, "app as t_app: ERROR 1130: not allowed"},
 		{"greeting", func(v *server) { v.greeting = []byte("\x09old") }, "app as t_app: the target's greeting cannot be read: parse greeting: protocol version 9, want 10"},
 	}
@@ -386,12 +386,30 @@ func TestPreparedStatements(t *testing.T) {
 		{
 			name: "an id that was never given",
 			client: func(c *client) {
-				c.login().query("select 1")
-				c.execute(99).forget(1)
-				c.query("select 2").forget(1).quit().forget(1)
+				c.login().query("select 1").execute(99).close(99).query("select 2").quit()
 			},
-			account: "answered=1 lost.statement_id=3 session lost statement_id",
+			account: "answered=5 errors=1 session replayed",
+		},
+		{
+			name: "an id that may have been given in a hole",
+			client: func(c *client) {
+				c.login().query("select 1").query("select 2").forget(1)
+				c.items[len(c.items)-1].kind = itemGap
+				c.query("select 3").close(99).forget(1)
+				c.execute(99).forget(1)
+				c.query("select 4").forget(1).quit().forget(1)
+			},
+			account: "answered=2 skipped.statement_id=1 lost.statement_id=3 lost.capture_gap=1 session lost statement_id",
 			paces:   oneByOne,
+		},
+		{
+			name: "closed twice, and used behind it",
+			client: func(c *client) {
+				c.login()
+				a := c.prepare("p0c0 a")
+				c.execute(a).close(a).close(a).execute(a).quit()
+			},
+			account: "answered=6 errors=1 session replayed",
 		},
 		{
 			name: "production's answer was not captured",
@@ -487,11 +505,9 @@ func TestPreparedStatements(t *testing.T) {
 			client: func(c *client) {
 				c.login()
 				a := c.prepare("p0c0 a")
-				c.execute(a).reset().execute(a).forget(1)
-				c.fin()
+				c.execute(a).reset().execute(a).quit()
 			},
-			account: "answered=3 lost.statement_id=1 session lost statement_id",
-			paces:   oneByOne,
+			account: "answered=5 errors=1 session replayed",
 		},
 		{
 			name: "a command too short to name a statement",

@@ -189,7 +189,7 @@ func (c *client) prepare(sql string) (id uint32) {
 func (c *client) statement(cmd mysql.Command, id uint32, arg string) *client {
 	text, ok := c.statements[id]
 	if !ok {
-		text = fmt.Sprintf("unknown statement %d", id)
+		text = "unknown statement"
 	}
 	c.commands++
 	c.expect = append(c.expect, fmt.Sprintf("%s {%s} %s", cmd, text, short([]byte(arg))))
@@ -230,7 +230,7 @@ func (c *client) close(id uint32) *client {
 func (c *client) changeUser(user, schema string) *client {
 	c.commands++
 	rest := "\x00" + schema + "\x00\x2d\x00" + mysql.PluginNativePassword + "\x00\x00"
-	c.expect = append(c.expect, fmt.Sprintf("%s %s", mysql.ComChangeUser, short([]byte("t_"+user+"\x00"+rest))))
+	c.expect = append(c.expect, fmt.Sprintf("%s %s", mysql.ComChangeUser, short([]byte(strings.TrimRight("t_"+user+"\x00"+rest, "\x00")))))
 	c.packet(0, []byte(string(byte(mysql.ComChangeUser))+user+"\x00\x14twenty octets, truly"+rest[1:]))
 	c.answer(44)
 	c.packet(2, []byte("twenty octets, truly"))

@@ -212,7 +212,7 @@ func (v *server) takeLogin(out, p []byte) []byte {
 		out = v.err(out, 1045, "Access denied")
 		v.leaves = true
 	case loginForeign:
-		out = v.authSwitch(out, "client_ed25519")
+		out = v.authSwitch(out, "auth_gssapi_client")
 		c.wait = forNothing
 	case loginMore:
 		out = v.say(out, 1, 4)
@@ -266,7 +266,11 @@ func (v *server) command(out, p []byte) []byte {
 		return v.statement(out, cmd, p)
 	}
 	text := string(p[1:])
-	v.executed = append(v.executed, fmt.Sprintf("%s %s", cmd, short(p[1:])))
+	said := p[1:]
+	if cmd == mysql.ComChangeUser {
+		said = bytes.TrimRight(said, "\x00") // attributes, and what is put behind them
+	}
+	v.executed = append(v.executed, fmt.Sprintf("%s %s", cmd, short(said)))
 	switch cmd {
 	case mysql.ComQuit:
 		if c.finLast {
@@ -363,7 +367,7 @@ func (v *server) statement(out []byte, cmd mysql.Command, p []byte) []byte {
 	}
 	text, known := c.statements[id]
 	if !known {
-		text = fmt.Sprintf("unknown statement %d", id)
+		text = "unknown statement"
 	}
 	if cmd == mysql.ComStmtExecute && c.caps.Has(mysql.ClientQueryAttributes) && paramsOf(text) > 0 {
 		plain, _, ok := mysql.StripExecute(nil, p, paramsOf(text), nil, c.long[id])

@@ -45,7 +45,8 @@ const (
 // by the answers of both. Ids cannot be assumed: MariaDB's go on from whatever
 // the server thread did before.
 type statements struct {
-	all []statement // in the order of the PREPAREs
+	all   []statement // in the order of the PREPAREs
+	holes bool        // octets were not captured, which may have held a PREPARE
 }
 
 func (t *statements) storage() int { return cap(t.all) * 32 }
@@ -117,6 +118,7 @@ func (t *statements) targetAnswered(id uint32, params uint16, ok bool) {
 
 // gap says that octets of the client were not captured.
 func (t *statements) gap() {
+	t.holes = true
 	for i := range t.all {
 		if s := &t.all[i]; s.flags&known == 0 {
 			s.flags |= unsure
@@ -172,8 +174,13 @@ func (t *statements) gate(now, at time.Duration, b []byte, mariadb bool) gate {
 	switch {
 	case s == nil && now-at < idWait && t.unknown():
 		return gateProductionID
-	case s == nil:
+	case s == nil && t.doubtful():
+		if mysql.Command(b[mysql.HeaderSize]) == mysql.ComStmtClose {
+			return gateRefused // that it stays open changes nothing that the client sees
+		}
 		return gateUnknown
+	case s == nil: // no statement's, or not any more: production refused it, or had nothing to close
+		return gateNone
 	case s.flags&answered == 0:
 		return gateStatement
 	case s.flags&refused != 0:
@@ -192,6 +199,19 @@ func (t *statements) unknown() bool {
 	return false
 }
 
+// doubtful reports whether an id that is not known may yet be a statement's.
+func (t *statements) doubtful() bool {
+	if t.holes {
+		return true
+	}
+	for i := range t.all {
+		if t.all[i].flags&(known|gone) == 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // target returns the target's id for the client's.
 func (t *statements) target(id uint32, mariadb bool) uint32 {
 	if id == lastPrepared && mariadb {
@@ -200,8 +220,11 @@ func (t *statements) target(id uint32, mariadb bool) uint32 {
 	if s := t.find(id); s != nil && s.flags&answered != 0 {
 		return s.target
 	}
-	return id
+	return noStatement
 }
+
+// noStatement is an id that no server gives: they begin with 1.
+const noStatement = 0
 
 // longData notes that a parameter of the client's statement has no value in the
 // next EXECUTE.

@@ -32,6 +32,11 @@ func (s *Session) send(e *Env, rec *record, b []byte) bool {
 	return true
 }
 
+// bulkUnitResults is the flag of a COM_STMT_BULK_EXECUTE that asks for a result
+// of each row; servers that do not have it refuse the command.
+// https://mariadb.com/docs/server/reference/clientserver-protocol/3-binary-protocol-prepared-statements/3-binary-protocol-prepared-statements-com_stmt_bulk_execute
+const bulkUnitResults = 0x40
+
 // sendStatement writes the beginning of a command with a statement's id, which
 // is translated.
 func (s *Session) sendStatement(e *Env, cmd mysql.Command, b []byte) {
@@ -45,7 +50,12 @@ func (s *Session) sendStatement(e *Env, cmd mysql.Command, b []byte) {
 	binary.LittleEndian.PutUint32(target[:], s.statements.target(id, s.mariadb()))
 	s.Conn.Write(&e.Pool, b[:at])
 	s.Conn.Write(&e.Pool, target[:])
-	s.Conn.Write(&e.Pool, b[at+4:])
+	rest := b[at+4:]
+	if cmd == mysql.ComStmtBulkExecute && len(rest) > 0 && !s.extended.Has(mysql.MariaDBBulkUnitResults) {
+		s.Conn.Write(&e.Pool, []byte{rest[0] &^ bulkUnitResults})
+		rest = rest[1:]
+	}
+	s.Conn.Write(&e.Pool, rest)
 	switch cmd {
 	case mysql.ComStmtClose:
 		s.statements.close(id)
