@@ -14,10 +14,10 @@ COVERAGE  := 85
 FUZZTIME  := 10s
 E2E       := ./e2e/...
 
-.PHONY: help build demo lab-up lab-down test unit core e2e race check fuzz bench clean
+.PHONY: help build demo lab-up lab-down test unit core e2e test-matrix race check fuzz bench clean
 
 help: ## this list
-	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r t h; do printf 'make %-9s %s\n' "$$t" "$$h"; done
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r t h; do printf 'make %-11s %s\n' "$$t" "$$h"; done
 
 build: ## bin/mrtecopy and bin/intercept, static
 	@tools/setup build
@@ -54,6 +54,10 @@ e2e: ## the end-to-end tests, or those that match RUN=
 	@tools/setup test
 	@$(if $(RUN),LAB=require $(GO) test -v -count=1 -timeout 20m -run '$(RUN)' $(E2E),\
 	LAB=require $(GO) test -json -count=1 -timeout 20m $(E2E) | $(GO) run ./tools/verdict -v "end-to-end tests")
+
+test-matrix: ## every server replayed to every other, by every client and plugin
+	@tools/setup test
+	@LAB=require MATRIX=all $(GO) test -json -count=1 -timeout 30m ./e2e/matrix | $(GO) run ./tools/verdict -v "matrix"
 
 race: ## the end-to-end tests with programs built with the race detector
 	@tools/setup test

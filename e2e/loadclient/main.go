@@ -4,7 +4,8 @@
 //	loadclient [flags] KIND
 //
 // Kinds are the files of this folder: select, short, loop (simple.go), result,
-// insert, infile (big.go), idle, trickle (long.go), mixed, write (mixed.go).
+// insert, infile (big.go), idle, trickle (long.go), mixed, write (mixed.go), visit
+// (visit.go).
 package main
 
 import (
@@ -14,8 +15,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/signal"
+	"strconv"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -26,10 +29,11 @@ import (
 // A client is one run: what to load, how much, and what was done.
 type client struct {
 	addr, user, password, schema string
+	queries, proxy               string
 	n, each, threads             int
 	size                         int
 	pause, duration              time.Duration
-	prepared, lax                bool
+	prepared, compress, lax      bool
 
 	commands, connections, errors atomic.Int64
 }
@@ -39,7 +43,7 @@ var kinds = map[string]func(*client, context.Context) error{
 	"select": (*client).selects, "short": (*client).short, "loop": (*client).loop,
 	"result": (*client).result, "insert": (*client).insert, "infile": (*client).infile,
 	"idle": (*client).idle, "trickle": (*client).trickle,
-	"mixed": (*client).mixed, "write": (*client).write,
+	"mixed": (*client).mixed, "write": (*client).write, "visit": (*client).visit,
 }
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -52,6 +56,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	f.StringVar(&c.user, "user", "app", "account")
 	f.StringVar(&c.password, "password", "app-secret", "its password")
 	f.StringVar(&c.schema, "schema", "app", "schema")
+	f.StringVar(&c.queries, "queries", "", "file of statements, one a line")
 	f.IntVar(&c.n, "n", 1, "how many: commands, connections or rows, as the kind has it")
 	f.IntVar(&c.each, "each", 1, "commands on each connection")
 	f.IntVar(&c.threads, "threads", 1, "how many at once")
@@ -59,6 +64,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	f.DurationVar(&c.pause, "pause", 0, "pause between commands, or how long to idle")
 	f.DurationVar(&c.duration, "for", 0, "end after this long instead of after -n")
 	f.BoolVar(&c.prepared, "prepared", false, "prepared statements")
+	f.BoolVar(&c.compress, "compress", false, "compressed packets")
+	f.StringVar(&c.proxy, "proxy", "", "what to send in front of the login, as a proxy does; Go's escapes")
 	f.BoolVar(&c.lax, "lax", false, "count errors and go on")
 	if f.Parse(args) != nil || f.NArg() != 1 || kinds[f.Arg(0)] == nil {
 		fmt.Fprintln(stderr, "usage: loadclient [flags] KIND")
@@ -105,6 +112,12 @@ func (c *client) open(ctx context.Context) (*session, error) {
 	cfg.Timeout = 10 * time.Second
 	cfg.CheckConnLiveness = false
 	cfg.Logger = &mysql.NopLogger{}
+	if err := cfg.Apply(mysql.EnableCompression(c.compress)); err != nil {
+		return nil, err
+	}
+	if c.proxy != "" {
+		cfg.DialFunc = c.dialAsProxy
+	}
 	connector, err := mysql.NewConnector(cfg)
 	if err != nil {
 		return nil, err
@@ -117,6 +130,23 @@ func (c *client) open(ctx context.Context) (*session, error) {
 	}
 	c.connections.Add(1)
 	return &session{Conn: conn, c: c, db: db}, nil
+}
+
+// dialAsProxy connects, and says whose connection it is.
+func (c *client) dialAsProxy(ctx context.Context, network, addr string) (net.Conn, error) {
+	header, err := strconv.Unquote(`"` + c.proxy + `"`)
+	if err != nil {
+		return nil, fmt.Errorf("-proxy: %w", err)
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.Write([]byte(header)); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
 }
 
 // Close ends the session in order: COM_QUIT, then FIN.

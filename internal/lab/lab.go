@@ -120,6 +120,9 @@ func (l *Lab) Down() error {
 	return errors.Join(err, <-l.reaped)
 }
 
+// File is the path of a file of the repository.
+func (l *Lab) File(path string) string { return filepath.Join(l.repo, path) }
+
 // Prefix and Dir are what TearDown asks for.
 func (l *Lab) Prefix() string { return l.prefix }
 func (l *Lab) Dir() string    { return l.dir }

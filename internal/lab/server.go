@@ -70,13 +70,8 @@ func (s *Server) create(ctx context.Context, l *Lab, h *Host) error {
 	if s.Flags == nil {
 		s.Flags = SmallServer
 	}
-	cache := os.Getenv("MRTECOPY_SERVERS")
-	if cache == "" {
-		cache = filepath.Join(l.repo, ".lab", "servers")
-	}
 	s.host = h
-	s.tool = filepath.Join(l.repo, "tools", "mysqlds")
-	s.software = filepath.Join(cache, s.Version)
+	s.tool = l.tool()
 	s.data = filepath.Join(h.dir, "data")
 	s.socket = filepath.Join(h.dir, "mysqld.sock")
 	if s.TLS {
@@ -86,7 +81,8 @@ func (s *Server) create(ctx context.Context, l *Lab, h *Host) error {
 		}
 		s.Flags = append(slices.Clone(s.Flags), flags...)
 	}
-	if _, err := run(ctx, s.tool, "fetch", s.Version, s.software); err != nil {
+	var err error
+	if s.software, err = l.Software(ctx, s.Version); err != nil {
 		return err
 	}
 	if _, err := run(ctx, s.tool, "init", s.software, s.data); err != nil {
@@ -112,6 +108,21 @@ func (s *Server) create(ctx context.Context, l *Lab, h *Host) error {
 		}
 	}
 	return nil
+}
+
+// tool is the script that fetches and starts servers.
+func (l *Lab) tool() string { return filepath.Join(l.repo, "tools", "mysqlds") }
+
+// Software fetches a version as `tools/mysqlds versions` lists them, if it is not
+// there yet, and returns the directory that holds it; programs are in its bin.
+func (l *Lab) Software(ctx context.Context, version string) (dir string, err error) {
+	cache := os.Getenv("MRTECOPY_SERVERS")
+	if cache == "" {
+		cache = filepath.Join(l.repo, ".lab", "servers")
+	}
+	dir = filepath.Join(cache, version)
+	_, err = run(ctx, l.tool(), "fetch", version, dir)
+	return dir, err
 }
 
 func account(user, password string) string {

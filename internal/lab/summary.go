@@ -16,6 +16,7 @@ type Summary struct {
 	Interrupted bool
 	Commands    struct {
 		Captured, Answered, Pending int64
+		Errors                      int64
 		Waited, Stalled             int64
 		Skipped, Lost               map[string]int64
 	}

@@ -36,6 +36,7 @@ type Seen struct {
 	Flows    map[string]string // the same places' stray flows, for the eye
 	Resets   int64             // RST that reached the client or production's port
 	Replayed int64             // packets that production sent to the target's port
+	Errors   int64             // ERR packets by which production answered a command
 }
 
 // Seen reads the watches.
@@ -66,6 +67,8 @@ func (l *Lab) Seen(ctx context.Context) (Seen, error) {
 				s.Resets += c.Packets
 			case c.Name == "replayed":
 				s.Replayed = c.Packets
+			case c.Name == "errors":
+				s.Errors = c.Packets
 			}
 		}
 		if s.Strays[host] == 0 {
@@ -87,7 +90,8 @@ func (l *Lab) Seen(ctx context.Context) (Seen, error) {
 // Since is what was counted between an earlier look and this one.
 func (s Seen) Since(earlier Seen) Seen {
 	d := Seen{Strays: map[string]int64{}, Flows: s.Flows,
-		Resets: s.Resets - earlier.Resets, Replayed: s.Replayed - earlier.Replayed}
+		Resets: s.Resets - earlier.Resets, Replayed: s.Replayed - earlier.Replayed,
+		Errors: s.Errors - earlier.Errors}
 	for host, n := range s.Strays {
 		if n -= earlier.Strays[host]; n != 0 {
 			d.Strays[host] = n

@@ -60,29 +60,53 @@ func takeDown() bool {
 // set to require, as `make test` does, so that it cannot pass by skipping.
 func Lab(t testing.TB) *lab.Lab {
 	t.Helper()
-	once.Do(func() { down = raise() })
-	if down == nil {
-		return world
+	once.Do(func() { world, down = raise(lab.Options{Production: lab.Server{TLS: true}}) })
+	if down != nil {
+		without(t, down)
 	}
-	if os.Getenv("LAB") == "require" {
-		t.Fatalf("no lab: %v", down)
-	}
-	t.Skipf("no lab: %v", down)
-	return nil
+	return world
 }
 
-func raise() error {
-	ctx := context.Background()
-	l, err := lab.Up(ctx, lab.Options{Production: lab.Server{TLS: true}})
-	if err != nil {
-		return err
+// Own returns a lab like that of Lab, but with these options, for one test: it
+// is taken down when the test ends.
+func Own(t testing.TB, o lab.Options) *lab.Lab {
+	t.Helper()
+	l, err := raise(o)
+	if l != nil {
+		t.Cleanup(func() {
+			if err := l.Down(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
-	world = l
+	if err != nil {
+		without(t, err)
+	}
+	return l
+}
+
+// without ends a test for which there is no lab.
+func without(t testing.TB, err error) {
+	t.Helper()
+	if os.Getenv("LAB") == "require" {
+		t.Fatalf("no lab: %v", err)
+	}
+	t.Skipf("no lab: %v", err)
+}
+
+// raise returns a lab that is up, even if what follows fails: it has to be taken
+// down.
+func raise(o lab.Options) (*lab.Lab, error) {
+	ctx := context.Background()
+	l, err := lab.Up(ctx, o)
+	if err != nil {
+		return nil, err
+	}
 	if err := l.ShareKey(ctx); err != nil {
-		return err
+		return l, err
 	}
 	if said, err := l.Routes(ctx, "apply"); err != nil {
-		return fmt.Errorf("%w\n%s", err, said)
+		return l, fmt.Errorf("%w\n%s", err, said)
 	}
-	return nil
+	return l, nil
 }

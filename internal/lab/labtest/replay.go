@@ -51,12 +51,20 @@ func Begin(t testing.TB, o lab.Run) *Replay {
 // Prepare empties the schema app and starts counting, but no program yet.
 func Prepare(t testing.TB) *Replay {
 	t.Helper()
-	r := &Replay{T: t, Lab: Lab(t), Ctx: t.Context()}
+	return PrepareIn(t, Lab(t))
+}
+
+// PrepareIn is Prepare in another lab than the test binary's; statements are
+// run on both servers before the counting.
+func PrepareIn(t testing.TB, l *lab.Lab, statements ...string) *Replay {
+	t.Helper()
+	r := &Replay{T: t, Lab: l, Ctx: t.Context()}
 	for _, s := range []struct {
 		server   *lab.Server
 		baseline **lab.Baseline
 	}{{r.Lab.ProductionServer, &r.Production}, {r.Lab.TargetServer, &r.Target}} {
 		r.must(s.server.Exec(r.Ctx, "DROP DATABASE IF EXISTS app", "CREATE DATABASE app"))
+		r.must(s.server.Exec(r.Ctx, statements...))
 		b, err := s.server.Baseline(r.Ctx)
 		r.must(err)
 		*s.baseline = b
@@ -141,6 +149,15 @@ func (r *Replay) TryLoad(h *lab.Host, address string, args ...string) (l Load, e
 	}
 	r.loaded = time.Now()
 	return l, err
+}
+
+// Errors is how many commands production has answered with an error since the
+// counting began.
+func (r *Replay) Errors() int64 {
+	r.T.Helper()
+	now, err := r.Lab.Seen(r.Ctx)
+	r.must(err)
+	return now.Since(r.seen).Errors
 }
 
 // Client runs any client program on the client host; it counts as a load.
