@@ -29,6 +29,9 @@ func (s *Session) clientEnded(e *Env, how clientEnd) {
 	}
 	s.breakOff(e, ledger.NotSent) // it left in the middle of a command, or of a file
 	s.in.Truncate(&e.Pool, s.reader.at)
+	if p := s.packed; p != nil {
+		p.in.Discard(&e.Pool, p.in.Len()) // it left in the middle of a packet
+	}
 	if how == clientRST && s.phase != Over {
 		s.goneAt = e.Now + resetPatience
 	}

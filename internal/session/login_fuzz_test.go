@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"testing"
+	"time"
 
 	"mrtecopy/internal/mysql"
 	"mrtecopy/internal/wire"
@@ -62,6 +63,17 @@ func FuzzTargetLogin(f *testing.F) {
 	greeting := mysql.Greeting{Version: "9.7.4", Capabilities: modelCaps, Plugin: mysql.PluginSHA256Password}
 	for _, cleartext := range []bool{true, false} {
 		f.Add(appendScripted(appendScripted(nil, 0, 0, greeting.Append(nil)), 1, 2, clear), cleartext)
+	}
+	// A target that asks again and again, at the login and later.
+	endless := appendScripted(nil, 0, 0, greeting.Append(nil))
+	for _, op := range []uint8{1, 2} {
+		for i := range 5 * maxRounds {
+			again := []byte("\xfe" + mysql.PluginNativePassword + "\x00twenty octets, truly\x00")
+			endless = appendScripted(endless, op, uint8(2*i+2), again)
+		}
+		f.Add(endless, false)
+		endless = appendScripted(nil, 0, 0, greeting.Append(nil))
+		endless = appendScripted(endless, 1, 2, []byte("\x00\x00\x00\x02\x00\x00\x00"))
 	}
 	f.Fuzz(func(t *testing.T, script []byte, cleartext bool) {
 		m := newSim(t)
@@ -136,40 +148,37 @@ func (m *sim) scripted(script []byte) (said []byte) {
 }
 
 // FuzzClientLogin gives a session the first octets of a hostile client: headers
-// of a proxy, logins, compressed packets, in pieces of any size. What we make of
-// a login is one packet, well-formed, for the same user and schema, and with no
-// capability that the target did not offer.
+// of a proxy, logins, compressed packets, in pieces of any size; and greetings of
+// both servers. What we make of a login is one packet, well-formed, for the same
+// user and schema, and with no capability that the target did not offer.
 func FuzzClientLogin(f *testing.F) {
-	var greetings [][]byte
-	for i, ts := range goldenTurns(f) {
+	all := goldenTurns(f)
+	for i, ts := range all {
 		var b []byte
-		if _, err := mysql.ParseGreeting(ts[0].payload); err == nil {
-			greetings = append(greetings, ts[0].payload)
-		}
 		for _, t := range ts[1:] {
 			if !t.server {
 				b = append(append(b, mysql.AppendHeader(nil, t.Length, t.Sequence)...), t.payload...)
 			}
 		}
-		f.Add(b, uint8(i), uint8(7*i), uint8(200))
-		f.Add(append([]byte("PROXY TCP4 192.0.2.7 192.0.2.8 40000 3306\r\n"), b...), uint8(i), uint8(i), uint8(9))
+		greeting, another := ts[0].payload, all[(7*i)%len(all)][0].payload
+		f.Add(b, greeting, another, uint8(200))
+		f.Add(append([]byte("PROXY TCP4 192.0.2.7 192.0.2.8 40000 3306\r\n"), b...), another, greeting, uint8(9))
 	}
 	for _, how := range []mysql.Compression{mysql.CompressionZlib, mysql.CompressionZstd} {
 		l := testLogin
 		l.Capabilities |= announce(how)
 		b := l.Append(mysql.AppendHeader(nil, len(l.Append(nil)), 1))
 		b = append(b, compressed(how, []byte("\x09\x00\x00\x00\x03select 1"), 0)...)
-		for i := range len(greetings) {
-			f.Add(b, uint8(i), uint8(i), uint8(50))
+		for _, ts := range all {
+			f.Add(b, ts[0].payload, ts[0].payload, uint8(50))
 		}
 	}
-	f.Fuzz(func(t *testing.T, b []byte, production, target, piece uint8) {
+	f.Fuzz(func(t *testing.T, b, production, target []byte, piece uint8) {
 		m := newSim(t)
 		m.env.StreamAbove = 200
 		m.env.Credentials = func(user string) (string, string, bool) { return user, fuzzPassword, user != "stranger" }
 		m.call(func(e *Env) { m.sess.Captured(e, true) })
-		if n := int(production); n < len(greetings) { // else it was missed
-			g, _ := mysql.ParseGreeting(greetings[n])
+		if g, err := mysql.ParseGreeting(production); err == nil { // else it was missed
 			d := DialectOf(&g)
 			m.sess.ProductionGreeted(&d, true)
 		}
@@ -186,7 +195,7 @@ func FuzzClientLogin(f *testing.F) {
 			}
 		}
 		if m.sess.Phase() == Queued {
-			m.greetAndCheck(greetings[int(target)%len(greetings)])
+			m.greetAndCheck(target)
 		}
 		m.call(m.sess.ClientClosed)
 		m.call(func(e *Env) { m.sess.Lose(e, 1) })
@@ -196,17 +205,49 @@ func FuzzClientLogin(f *testing.F) {
 	})
 }
 
+// TestLeavesWithinCompressedPacket has a client end in the middle of a
+// compressed packet, before and behind its own login at the target: what came of
+// the packet is given back. FuzzClientLogin found that it was not.
+func TestLeavesWithinCompressedPacket(t *testing.T) {
+	for _, end := range []func(*Session, *Env){(*Session).ClientClosed, (*Session).ClientReset, (*Session).ClientGone} {
+		for _, turns := range []int{0, 100} {
+			m := newSim(t)
+			c := newClient().speak(false, mysql.CompressionZlib).loginSpeaking().query("select 1")
+			m.call(func(e *Env) { m.sess.Captured(e, true) })
+			m.sess.ProductionGreeted(c.dialect, true)
+			for i := range c.items {
+				m.feed(&c.items[i])
+			}
+			half := compressed(c.how, []byte("\x09\x00\x00\x00\x03select 2"), 0)[:9]
+			m.call(func(e *Env) { m.sess.Data(e, half, c.read, c.nxt.Add(len(half))) })
+			for range turns {
+				m.turn()
+			}
+			m.call(func(e *Env) { end(&m.sess, e) })
+			m.settle(time.Hour)
+			m.over()
+		}
+	}
+}
+
 // greetAndCheck greets a session that waits for the target and verifies what it
 // answers, up to the OK.
 func (m *sim) greetAndCheck(greeting []byte) {
 	m.tb.Helper()
 	want := m.sess.login.captured
+	greeting = greeting[:min(len(greeting), 1<<16-1)]
 	said := m.scripted(appendScripted(nil, 0, 0, greeting))
+	offered, err := mysql.ParseGreeting(greeting)
+	if err != nil {
+		if len(said) > 0 || len(greeting) > 0 && len(m.refused) != 1 {
+			m.tb.Errorf("%v, and we say %x; refused: %q", err, said, m.refused)
+		}
+		return
+	}
 	var ps []turn
 	if rest := cut(said, false, &ps); len(rest) > 0 || len(ps) != 1 || ps[0].Sequence != 1 {
 		m.tb.Fatalf("to the greeting we say %x", said)
 	}
-	offered, _ := mysql.ParseGreeting(greeting)
 	l, err := mysql.ParseLogin(ps[0].payload)
 	switch {
 	case err != nil:
