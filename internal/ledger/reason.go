@@ -70,7 +70,7 @@ var reasons = [NumReasons]struct{ name, hint string }{
 	None:              {"none", ""},
 	TLS:               {"tls", "encrypted sessions cannot be read on the wire; let the clients connect without TLS if you can"},
 	Compression:       {"compression", "compressed packets of these sessions cannot be read; please report the client's name and version"},
-	Dialect:           {"dialect", "the target's version of the protocol has no such command, as MySQL has no COM_STMT_BULK_EXECUTE"},
+	Dialect:           {"dialect", "the target's version of the protocol cannot say these commands; see docs/operations.md, Dialects"},
 	UnknownUser:       {"unknown_user", "the credentials file has no line for these users; add USER:PASSWORD, or *=ACCOUNT:PASSWORD for all"},
 	OpenedBeforeStart: {"opened_before_start", "these were open before mrtecopy started; they count from their next login on"},
 	NoLogin:           {"no_login", "these clients left before they logged in: health checks, port scans"},

@@ -54,8 +54,7 @@ func (q *kindQueue) pop() {
 	}
 	n := copy(q.first[:], q.rest)
 	q.n = uint8(n)
-	q.rest = q.rest[:copy(q.rest, q.rest[n:])]
-	if len(q.rest) == 0 {
+	if q.rest = q.rest[n:]; len(q.rest) == 0 {
 		q.rest = nil
 	}
 }

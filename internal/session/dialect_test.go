@@ -321,15 +321,31 @@ func is(want uint16) func(uint16) bool { return func(got uint16) bool { return g
 func TestCommandsOfOneFamily(t *testing.T) {
 	run(t, []scenario{
 		{
-			name:   "COM_STMT_BULK_EXECUTE to MySQL",
+			name:   "COM_STMT_BULK_EXECUTE to MySQL: as many executions as it has rows",
+			target: func(v *server) { mysql97(v); v.nextID = 7 },
+			client: func(c *client) {
+				c.login()
+				a := c.prepare("p2c0 insert ?, ?")
+				c.bulk(a, "\x80\x00"+"\x01\x00\xfd\x00"+"\x00\x07\x00\x02ab"+"\x01\x01"+"\x00\x08\x00\x00",
+					"\x00\x01\x01\x00\xfd\x00\x07\x02ab", "\x03\x01\x01\x00\xfd\x00", "\x00\x01\x01\x00\xfd\x00\x08\x00")
+				c.bulk(a, "\x40\x00"+"\x00\x09\x01", "\x02\x01\x01\x00\xfd\x00\x09") // types of before
+				c.execute(a).quit()
+			},
+			account: "answered=5 session replayed",
+		},
+		{
+			name:   "COM_STMT_BULK_EXECUTE with what only it can say",
 			target: mysql97,
 			client: func(c *client) {
 				c.login()
 				a := c.prepare("p1c0 insert ?")
-				c.statement(mysql.ComStmtBulkExecute, a, "\x80\x00\x01\x00\x00\x07").forget(1)
+				c.bulk(a, "\x00\x00\x00\x07")             // no types
+				c.bulk(a, "\x80\x00\x01\x00\x00\x07\x02") // DEFAULT
+				c.bulk(a, "\x80\x00\x01\x00\x00\x07\x00") // cut short
+				c.bulk(a, "\x80\x00\x01\x00")             // no rows
 				c.execute(a).quit()
 			},
-			account: "answered=3 skipped.dialect=1 session replayed",
+			account: "answered=3 skipped.dialect=4 session replayed",
 		},
 		{
 			name:   "the last prepared statement, to MySQL",

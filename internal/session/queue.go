@@ -13,7 +13,9 @@ type record struct {
 	at    time.Duration // when its last octet was captured
 	size  int           // octets of it in Session.in
 	end   seq.Num       // the sequence number behind it, once it was sent whole
+	more  uint32        // responses of it that follow the next one: it was sent as several commands
 	cmd   mysql.Command
+	kind  mysql.Command // what it was sent as
 	flags recordFlags
 }
 
@@ -41,7 +43,7 @@ type queue struct {
 
 func (q *queue) len() int       { return len(q.all) - q.head }
 func (q *queue) unsentLen() int { return len(q.all) - q.sent }
-func (q *queue) storage() int   { return cap(q.all) * 24 }
+func (q *queue) storage() int   { return cap(q.all) * 32 }
 
 // first returns the oldest record, unsent the oldest that was not sent whole,
 // last the youngest; nil where there is none.
@@ -112,8 +114,10 @@ func (q *queue) kinds(b []byte, ended int) []byte {
 	for i := q.head; i < len(q.all); i++ {
 		r := &q.all[i]
 		if (i < q.sent || r.has(begun)) && !r.has(drop|file) && r.cmd.HasResponse() {
-			if ended--; ended < 0 {
-				b = append(b, byte(r.cmd))
+			for range r.more + 1 {
+				if ended--; ended < 0 {
+					b = append(b, byte(r.kind))
+				}
 			}
 		}
 	}

@@ -187,8 +187,10 @@ func randomClient(r *rand.Rand, ends bool) *client {
 			c.query("bad " + text())
 		case k < 10:
 			c.query("insert " + text())
-		case k < 14:
+		case k < 13:
 			c.execute(any())
+		case k < 14:
+			c.bulkOf(any(), 1+r.IntN(30))
 		case k < 16:
 			c.statement(mysql.ComStmtSendLongData, any(), "\x00\x00"+text())
 		case k < 17:

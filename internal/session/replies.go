@@ -83,8 +83,8 @@ func (s *Session) complete(e *Env) {
 				return
 			}
 			s.answered(e, r)
-		case s.ended > 0:
-			s.ended--
+		case s.ended > int(r.more):
+			s.ended -= int(r.more) + 1
 			s.answered(e, r)
 			if r.has(loads) {
 				s.infile = infileNone

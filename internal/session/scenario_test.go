@@ -403,6 +403,51 @@ func TestPreparedStatements(t *testing.T) {
 			paces:   oneByOne,
 		},
 		{
+			name:   "production's answer was not captured, but nothing else can be meant",
+			target: func(v *server) { v.nextID = 7 },
+			client: func(c *client) {
+				c.login()
+				c.prepare("p0c0 a")
+				b := c.prepare("p0c0 b")
+				c.items = c.items[:len(c.items)-1]
+				c.execute(b).query("select 1").close(b).quit()
+			},
+			account: "answered=6 session replayed",
+			paces:   oneByOne,
+		},
+		{
+			name:   "two answers were not captured, and the ids round them show that there were no others",
+			target: func(v *server) { v.nextID = 7 },
+			client: func(c *client) {
+				c.login()
+				a := c.prepare("p0c0 a")
+				b := c.prepare("p0c0 b")
+				c.items = c.items[:len(c.items)-1]
+				d := c.prepare("p0c0 d")
+				c.items = c.items[:len(c.items)-1]
+				e := c.prepare("p0c0 e")
+				c.execute(d).execute(e).execute(b).execute(a).quit()
+			},
+			account: "answered=9 session replayed",
+			paces:   oneByOne,
+		},
+		{
+			name: "two answers were not captured, and something took an id between them",
+			client: func(c *client) {
+				c.login()
+				c.prepare("p0c0 a")
+				c.prepare("p0c0 b")
+				c.items = c.items[:len(c.items)-1]
+				c.nextID++
+				d := c.prepare("p0c0 d")
+				c.items = c.items[:len(c.items)-1]
+				c.prepare("p0c0 e")
+				c.execute(d).forget(1).quit().forget(1)
+			},
+			account: "answered=4 lost.statement_id=2 session lost statement_id",
+			paces:   oneByOne,
+		},
+		{
 			name: "closed twice, and used behind it",
 			client: func(c *client) {
 				c.login()
@@ -412,15 +457,17 @@ func TestPreparedStatements(t *testing.T) {
 			account: "answered=6 errors=1 session replayed",
 		},
 		{
-			name: "production's answer was not captured",
+			name: "production's answers were not captured",
 			client: func(c *client) {
 				c.login()
 				a := c.prepare("p0c0 a")
 				c.items = c.items[:len(c.items)-1]
+				c.prepare("p0c0 b")
+				c.items = c.items[:len(c.items)-1]
 				c.execute(a).forget(1)
 				c.query("select 2").forget(1).quit().forget(1)
 			},
-			account: "answered=1 lost.statement_id=3 session lost statement_id",
+			account: "answered=2 lost.statement_id=3 session lost statement_id",
 		},
 		{
 			name: "production's answer comes a little later than what depends on it",

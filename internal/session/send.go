@@ -204,6 +204,9 @@ func (s *Session) emit(e *Env, rec *record, b []byte) {
 	}
 	first := !rec.has(begun)
 	rec.flags |= begun
+	if first {
+		rec.kind = rec.cmd
+	}
 	switch {
 	case rec.has(file):
 		s.Conn.Write(&e.Pool, b)
@@ -224,7 +227,9 @@ func (s *Session) emit(e *Env, rec *record, b []byte) {
 		}
 		s.statements.sent(rec.cmd)
 		if rec.cmd.HasResponse() {
-			e.Out.Kinds = append(e.Out.Kinds, byte(rec.cmd))
+			for range rec.more + 1 {
+				e.Out.Kinds = append(e.Out.Kinds, byte(rec.kind))
+			}
 		}
 		if rec.cmd == mysql.ComQuery && s.caps&mysql.ClientLocalFiles != 0 && loadsData(s.sqlText(b)) {
 			s.infile = infileMaybe

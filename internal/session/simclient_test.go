@@ -220,6 +220,37 @@ func (c *client) execute(id uint32) *client {
 	return c
 }
 
+// bulk sends a COM_STMT_BULK_EXECUTE. The target gets executions with these
+// arguments instead.
+func (c *client) bulk(id uint32, arg string, executions ...string) *client {
+	c.statement(mysql.ComStmtBulkExecute, id, arg).forget(1)
+	for _, e := range executions {
+		c.expect = append(c.expect, fmt.Sprintf("%s {%s} %s", mysql.ComStmtExecute, c.statements[id], short([]byte("\x00\x01\x00\x00\x00"+e))))
+	}
+	return c
+}
+
+// bulkOf is a bulk of so many rows of tiny integers, where the statement has
+// parameters.
+func (c *client) bulkOf(id uint32, rows int) *client {
+	n := paramsOf(c.statements[id])
+	if n == 0 || c.long[id] { // no client mixes long data and bulks
+		return c.execute(id)
+	}
+	arg := "\x80\x00" + strings.Repeat("\x01\x00", n)
+	var executions []string
+	for row := range rows {
+		args := executeArgs(n, 0, false, true)
+		args = args[:len(args)-(n-1)]
+		for range n {
+			arg += "\x00" + string(rune(row))
+			args += string(rune(row))
+		}
+		executions = append(executions, args)
+	}
+	return c.bulk(id, arg, executions...)
+}
+
 func (c *client) close(id uint32) *client {
 	c.statement(mysql.ComStmtClose, id, "")
 	delete(c.statements, id)

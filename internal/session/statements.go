@@ -18,15 +18,25 @@ type statement struct {
 	production, target uint32  // the ids the servers gave
 	end                seq.Num // the client's sequence number behind the PREPARE
 	ack                seq.Num // the client's ACK number with it: where the response begins
+	nth                uint32  // of the client's PREPAREs
+	above              uint32  // production's id is above this one, which was known before
 	params             uint16  // placeholders, by the target's answer
 	flags              statementFlags
-	bound              *binding // where query attributes are taken out; else nil
+	bound              *binding // where its executions are rewritten; else nil
 }
 
 // A binding is what a COM_STMT_EXECUTE says by leaving it out.
 type binding struct {
 	types []byte   // of the parameters: 2 bytes each
 	long  []uint16 // the parameters that COM_STMT_SEND_LONG_DATA sent since the last EXECUTE
+}
+
+// binding returns where s keeps what its executions leave out.
+func (s *statement) binding() *binding {
+	if s.bound == nil {
+		s.bound = new(binding)
+	}
+	return s.bound
 }
 
 type statementFlags uint8
@@ -45,15 +55,18 @@ const (
 // by the answers of both. Ids cannot be assumed: MariaDB's go on from whatever
 // the server thread did before.
 type statements struct {
-	all   []statement // in the order of the PREPAREs
-	holes bool        // octets were not captured, which may have held a PREPARE
+	all     []statement // in the order of the PREPAREs
+	count   uint32      // PREPAREs so far
+	highest uint32      // of production's ids that are known
+	holes   bool        // octets were not captured, which may have held a PREPARE
 }
 
-func (t *statements) storage() int { return cap(t.all) * 32 }
+func (t *statements) storage() int { return cap(t.all) * 40 }
 
 // prepare records a PREPARE that the client sent.
 func (t *statements) prepare(end, ack seq.Num) {
-	t.all = append(t.all, statement{end: end, ack: ack})
+	t.count++
+	t.all = append(t.all, statement{end: end, ack: ack, nth: t.count, above: t.highest})
 }
 
 // unprepare takes the last PREPARE back: it does not go to the target.
@@ -76,8 +89,7 @@ func (t *statements) productionAnswered(id uint32, at, ack seq.Num) {
 			break
 		}
 		if s.ack == at { // the response begins where the client had read to
-			s.production = id
-			s.flags |= known
+			t.know(s, id)
 			return
 		}
 		if s.ack.Before(at) {
@@ -88,8 +100,7 @@ func (t *statements) productionAnswered(id uint32, at, ack seq.Num) {
 	// A pipelined PREPARE's answer begins behind others. One candidate is it;
 	// between several, one of which may have failed, nothing decides.
 	if n == 1 && only.flags&unsure == 0 {
-		only.production = id
-		only.flags |= known
+		t.know(only, id)
 		return
 	}
 	for i := range t.all {
@@ -97,6 +108,60 @@ func (t *statements) productionAnswered(id uint32, at, ack seq.Num) {
 			s.flags |= ambiguous
 		}
 	}
+}
+
+func (t *statements) know(s *statement, id uint32) {
+	s.production = id
+	s.flags |= known
+	t.highest = max(t.highest, id)
+}
+
+// infer returns the statement that the client means by an id which production
+// gave unseen; nil where that is not certain. Servers give rising numbers, one
+// for each PREPARE, and others in between that no client command shows (to
+// PREPAREs in SQL). So an id belongs to the one statement between whose
+// neighbours' ids it lies; or where the neighbours' show that there were no
+// others in between, to the one in its place.
+func (t *statements) infer(id uint32) *statement {
+	if t.holes {
+		return nil
+	}
+	var only, below *statement
+	several := false
+	for i := range t.all {
+		s := &t.all[i]
+		switch {
+		case s.flags&known != 0 && s.production < id:
+			only, below, several = nil, s, false
+		case s.flags&known != 0:
+			if below != nil && s.production-below.production == s.nth-below.nth {
+				return t.unresolved(below.nth + id - below.production)
+			}
+			if several {
+				return nil
+			}
+			return only
+		case s.flags&(sent|gone|ambiguous) != sent || s.above >= id:
+		default:
+			several = only != nil
+			only = s
+		}
+	}
+	if several {
+		return nil
+	}
+	return only
+}
+
+// unresolved returns the nth PREPARE's statement if production's id for it is
+// not known.
+func (t *statements) unresolved(nth uint32) *statement {
+	for i := range t.all {
+		if s := &t.all[i]; s.nth == nth && s.flags&(sent|gone|known) == sent {
+			return s
+		}
+	}
+	return nil
 }
 
 // targetAnswered takes the target's next answer to a PREPARE: answers come in
@@ -171,9 +236,15 @@ func (t *statements) gate(now, at time.Duration, b []byte, mariadb bool) gate {
 		return gateNone
 	}
 	s := t.find(id)
+	if s == nil && t.unknown() {
+		if now-at < idWait {
+			return gateProductionID
+		}
+		if s = t.infer(id); s != nil {
+			t.know(s, id)
+		}
+	}
 	switch {
-	case s == nil && now-at < idWait && t.unknown():
-		return gateProductionID
 	case s == nil && t.doubtful():
 		if mysql.Command(b[mysql.HeaderSize]) == mysql.ComStmtClose {
 			return gateRefused // that it stays open changes nothing that the client sees
@@ -233,11 +304,8 @@ func (t *statements) longData(id uint32, param uint16) {
 	if s == nil {
 		return
 	}
-	if s.bound == nil {
-		s.bound = new(binding)
-	}
-	if !slices.Contains(s.bound.long, param) {
-		s.bound.long = append(s.bound.long, param)
+	if b := s.binding(); !slices.Contains(b.long, param) {
+		b.long = append(b.long, param)
 	}
 }
 

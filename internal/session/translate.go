@@ -21,7 +21,7 @@ func (s *Session) send(e *Env, rec *record, b []byte) bool {
 	case rec.cmd == mysql.ComQuery && s.stripping():
 		return s.sendQuery(e, rec, b)
 	case rec.cmd == mysql.ComStmtBulkExecute && !s.extended.Has(mysql.MariaDBStmtBulk):
-		return false
+		return !rec.has(open) && s.sendBulk(e, rec, b)
 	case rec.cmd == mysql.ComStmtExecute && s.stripping():
 		return !rec.has(open) && s.sendExecute(e, b)
 	case rec.cmd.UsesStatement():
@@ -31,11 +31,6 @@ func (s *Session) send(e *Env, rec *record, b []byte) bool {
 	}
 	return true
 }
-
-// bulkUnitResults is the flag of a COM_STMT_BULK_EXECUTE that asks for a result
-// of each row; servers that do not have it refuse the command.
-// https://mariadb.com/docs/server/reference/clientserver-protocol/3-binary-protocol-prepared-statements/3-binary-protocol-prepared-statements-com_stmt_bulk_execute
-const bulkUnitResults = 0x40
 
 // sendStatement writes the beginning of a command with a statement's id, which
 // is translated.
@@ -52,7 +47,7 @@ func (s *Session) sendStatement(e *Env, cmd mysql.Command, b []byte) {
 	s.Conn.Write(&e.Pool, target[:])
 	rest := b[at+4:]
 	if cmd == mysql.ComStmtBulkExecute && len(rest) > 0 && !s.extended.Has(mysql.MariaDBBulkUnitResults) {
-		s.Conn.Write(&e.Pool, []byte{rest[0] &^ bulkUnitResults})
+		s.Conn.Write(&e.Pool, []byte{rest[0] &^ mysql.BulkUnitResults})
 		rest = rest[1:]
 	}
 	s.Conn.Write(&e.Pool, rest)
@@ -100,29 +95,69 @@ func (s *Session) sendExecute(e *Env, b []byte) bool {
 	if st == nil {
 		return false
 	}
-	if st.bound == nil {
-		st.bound = new(binding)
-	}
-	out, types, ok := mysql.StripExecute(e.scratch[:0], payload, int(st.params), st.bound.types, st.bound.long)
-	if e.scratch = out[:0]; cap(out) > maxScratch {
-		e.scratch = nil
-	}
+	bound := st.binding()
+	out, types, ok := mysql.StripExecute(e.scratch[:0], payload, int(st.params), bound.types, bound.long)
+	e.keepScratch(out)
 	if !ok {
 		return false
 	}
-	st.bound.types, st.bound.long = types, st.bound.long[:0]
+	bound.types, bound.long = types, bound.long[:0]
 	binary.LittleEndian.PutUint32(out[1:], st.target)
-	var head [mysql.HeaderSize]byte
-	s.Conn.Write(&e.Pool, mysql.AppendHeader(head[:0], len(out), 0))
-	s.Conn.Write(&e.Pool, out)
+	s.writeCommand(e, out)
 	return true
+}
+
+// sendBulk writes a COM_STMT_BULK_EXECUTE as a COM_STMT_EXECUTE for each of its
+// rows. (Unlike the one command, they go on behind a row that fails.)
+func (s *Session) sendBulk(e *Env, rec *record, b []byte) bool {
+	payload := b[mysql.HeaderSize:]
+	if len(payload) < 5 {
+		return false
+	}
+	st := s.statements.find(binary.LittleEndian.Uint32(payload[1:]))
+	if st == nil {
+		return false
+	}
+	bound := st.binding()
+	bulk, rows, ok := mysql.ParseBulk(payload, int(st.params), bound.types)
+	if !ok {
+		return false
+	}
+	for range rows {
+		out := bulk.AppendExecute(e.scratch[:0], st.target, s.caps)
+		s.writeCommand(e, out)
+		e.keepScratch(out)
+	}
+	bound.types = append(bound.types[:0], bulk.Types...)
+	rec.kind, rec.more = mysql.ComStmtExecute, uint32(rows-1)
+	return true
+}
+
+// writeCommand sends a command of one packet.
+func (s *Session) writeCommand(e *Env, payload []byte) {
+	var head [mysql.HeaderSize]byte
+	s.Conn.Write(&e.Pool, mysql.AppendHeader(head[:0], len(payload), 0))
+	s.Conn.Write(&e.Pool, payload)
+}
+
+// keepScratch keeps b's memory for the next command, unless it is large.
+func (e *Env) keepScratch(b []byte) {
+	if e.scratch = b[:0]; cap(b) > maxScratch {
+		e.scratch = nil
+	}
 }
 
 // maxScratch is the largest scratch memory that is kept for the next command.
 const maxScratch = 1 << 20
 
-// wantsWhole reports whether cmd is not streamed, whatever its size: its
-// attributes lie between its values.
+// wantsWhole reports whether cmd is not streamed, whatever its size, since its
+// values may have to be told apart.
 func (s *Session) wantsWhole(cmd mysql.Command) bool {
-	return cmd == mysql.ComStmtExecute && s.hasAttributes() && (s.phase < LoggingIn || s.stripping())
+	switch unknown := s.phase < LoggingIn; cmd {
+	case mysql.ComStmtExecute:
+		return s.hasAttributes() && (unknown || s.stripping())
+	case mysql.ComStmtBulkExecute:
+		return unknown || !s.extended.Has(mysql.MariaDBStmtBulk)
+	}
+	return false
 }
