@@ -78,6 +78,7 @@ func liveFlags() []cli.Flag {
 		&cli.StringFlag{Name: "key-file", Category: "Where to", Usage: "read the key shared with intercept from `FILE`"},
 		&cli.BoolFlag{Name: "insecure", Category: "Where to", Usage: "speak to intercept without key and encryption"},
 		&cli.StringFlag{Name: "drain", Category: "How", Value: "10s", DefaultText: "10s", Usage: "let the target catch up for at most `TIME` when capturing stops"},
+		&cli.StringFlag{Name: "response-timeout", Category: "How", Value: "5m", DefaultText: "5m", Usage: "give up a target that owes an answer for `TIME` after production gave it"},
 		&cli.StringFlag{Name: "send", Category: "How", Value: "ip", DefaultText: "ip", Usage: "`HOW` packets leave: ip (raw socket) or link (Ethernet, past the local firewall)"},
 		&cli.StringFlag{Name: "shards", Category: "How", Value: "1", DefaultText: "1", Usage: "spread the work over `N` threads"},
 		&cli.StringFlag{Name: "stream-above", Category: "How", Value: "1MiB", DefaultText: "1MiB", Usage: "send commands larger than `SIZE` before they are complete"},

@@ -200,7 +200,7 @@ func TestSettings(t *testing.T) {
 	c.Credentials, c.Key, c.Log, c.Status, c.Version = nil, nil, nil, nil, ""
 	want := replay.Config{
 		Port: 3306, Target: netip.MustParseAddrPort("10.0.0.9:3306"), Intercepts: []string{"10.0.0.7:36524"},
-		Drain: 10 * time.Second, StatusEvery: 10 * time.Second, Send: rawsend.IP, Shards: 1,
+		Drain: 10 * time.Second, StatusEvery: 10 * time.Second, ResponseTimeout: 5 * time.Minute, Send: rawsend.IP, Shards: 1,
 		Ring: 32 << 20, StreamAbove: 1 << 20, MaxMemory: 512 << 20,
 	}
 	if !reflect.DeepEqual(*c, want) {
@@ -220,7 +220,7 @@ func TestSettings(t *testing.T) {
 	want = replay.Config{
 		Interfaces: []string{"eth0", "eth1"}, ServerIPs: []netip.Addr{netip.MustParseAddr("10.0.0.6"), netip.MustParseAddr("10.0.0.5")},
 		Port: 3307, Target: netip.MustParseAddrPort("[2001:db8::9]:3308"), Intercepts: []string{"a:36524", "b:700"},
-		Duration: time.Minute, Send: rawsend.Link, Shards: 4, Ring: 8 << 20, StreamAbove: 64 << 10, MaxMemory: 1 << 30,
+		Duration: time.Minute, ResponseTimeout: 5 * time.Minute, Send: rawsend.Link, Shards: 4, Ring: 8 << 20, StreamAbove: 64 << 10, MaxMemory: 1 << 30,
 	}
 	if !reflect.DeepEqual(*c, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", *c, want)

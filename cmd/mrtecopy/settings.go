@@ -39,6 +39,9 @@ func settings(v *config.Values, local []netip.Addr) (c replay.Config, err error)
 	if c.Drain, err = v.Duration("drain"); err != nil {
 		return c, err
 	}
+	if c.ResponseTimeout, err = v.Duration("response-timeout"); err != nil {
+		return c, err
+	}
 	if c.StatusEvery, err = v.Duration("status-every"); err != nil {
 		return c, err
 	}

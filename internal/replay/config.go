@@ -33,11 +33,13 @@ type Config struct {
 	Duration    time.Duration // how long to capture; 0: until the context ends
 	Drain       time.Duration // how long the target may take to catch up after that
 	StatusEvery time.Duration // 0: no status lines
-	Send        rawsend.Mode
-	Shards      int
-	Ring        int   // octets of each interface's ring in each shard; 0: capture's default
-	StreamAbove int   // octets from which a command is sent as it comes
-	MaxMemory   int64 // octets of captured and unacknowledged data, all shards together
+
+	ResponseTimeout time.Duration // how long the target may owe an answer that production gave; 0: for ever
+	Send            rawsend.Mode
+	Shards          int
+	Ring            int   // octets of each interface's ring in each shard; 0: capture's default
+	StreamAbove     int   // octets from which a command is sent as it comes
+	MaxMemory       int64 // octets of captured and unacknowledged data, all shards together
 
 	Status  io.Writer // takes the status lines
 	Color   bool

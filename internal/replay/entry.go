@@ -26,6 +26,7 @@ type entry struct {
 	dirty    bool          // in shard.dirty
 	detached bool          // its 4-tuple belongs to a newer connection of the client
 	queuedAt time.Duration // when the session began to wait for an intercept; 0: it does not
+	askedAt  time.Duration // when the intercept was asked to register it
 	seenAt   time.Duration // when a frame of the client was last seen
 	leftAt   time.Duration // when production ended the connection; 0: it did not
 }
@@ -45,6 +46,8 @@ const entryCost = 1 << 10
 const (
 	// interceptPatience is how long a new session waits for an intercept.
 	interceptPatience = 10 * time.Second
+	// registerPatience is how long the intercept may take to answer Register.
+	registerPatience = 30 * time.Second
 	// endPatience is how long a client's end may stay away after production's:
 	// longer than the capture takes to give up a hole before it.
 	endPatience = 10 * time.Second

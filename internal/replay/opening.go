@@ -52,7 +52,7 @@ func (s *shard) register(e *entry) {
 		// A thousand connections a second use all numbers up in fifty days.
 	}
 	e.id = s.lastID
-	e.reg = registering
+	e.reg, e.askedAt = registering, s.env.Now
 	s.ids[e.id] = e
 	e.iss = initialSequence(wire.Flow{Src: e.src, Dst: s.target}, time.Now())
 	s.control = control.AppendRegister(s.control, &control.Register{
@@ -63,7 +63,7 @@ func (s *shard) register(e *entry) {
 // reregister makes an intercept know an open session again.
 func (s *shard) reregister(e *entry) {
 	caps, extended := e.sess.InEffect()
-	e.reg = registering
+	e.reg, e.askedAt = registering, s.env.Now
 	s.control = control.AppendRegister(s.control, &control.Register{
 		ID: e.id, Client: e.src, Target: s.target, Resume: true,
 		RcvNxt: e.sess.Conn.RcvNxt(), SndUna: e.sess.Conn.SndUna(),

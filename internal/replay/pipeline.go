@@ -96,6 +96,7 @@ func openShards(c Config, p plan) (shards []*shard, err error) {
 			shards = nil
 		}
 	}()
+	ids := newConnections()
 	var owner [16]byte
 	rand.Read(owner[:]) // never fails (crypto/rand)
 	for i := range c.Shards {
@@ -110,7 +111,8 @@ func openShards(c Config, p plan) (shards []*shard, err error) {
 			dialects: make(map[wire.Addr]*session.Dialect),
 			said:     make(map[string]struct{}),
 		}
-		s.env.Config = session.Config{Credentials: c.Credentials.Lookup, StreamAbove: c.StreamAbove}
+		s.env.Config = session.Config{Credentials: c.Credentials.Lookup, StreamAbove: c.StreamAbove, ResponseTimeout: c.ResponseTimeout}
+		s.env.IDs = ids
 		s.env.Auth = mysql.AuthOptions{Cleartext: c.CleartextPassword, PublicKey: c.TargetPublicKey}
 		if s.inbox, err = newInbox(); err != nil {
 			return shards, err

@@ -219,8 +219,9 @@ func (s *shard) serverSegment(seg *wire.Segment) {
 	switch {
 	case len(seg.Payload) == 0:
 	case e.sess.AwaitsLogin():
-		if d := s.greeting(seg); d != nil {
+		if d, id := s.greeting(seg); d != nil {
 			e.sess.ProductionGreeted(d, true)
+			e.sess.ProductionConnected(id)
 		}
 	default:
 		e.sess.ProductionHead(&s.env, seg)
@@ -229,23 +230,23 @@ func (s *shard) serverSegment(seg *wire.Segment) {
 	}
 }
 
-// greeting returns the dialect that production's greeting in seg tells; nil if
-// there is none in it.
-func (s *shard) greeting(seg *wire.Segment) *session.Dialect {
+// greeting returns the dialect that production's greeting in seg tells, and its
+// id of the connection; nil if there is none in it.
+func (s *shard) greeting(seg *wire.Segment) (d *session.Dialect, id uint32) {
 	h, ok := mysql.ParseHeader(seg.Payload)
 	if !ok || h.Sequence != 0 || len(seg.Payload) < mysql.HeaderSize+h.Length {
-		return nil
+		return nil, 0
 	}
 	g, err := mysql.ParseGreeting(seg.Payload[mysql.HeaderSize : mysql.HeaderSize+h.Length])
 	if err != nil {
-		return nil
+		return nil, 0
 	}
-	d, last := session.DialectOf(&g), s.dialects[seg.Src.Addr]
-	if last != nil && *last == d {
-		return last
+	said := session.DialectOf(&g)
+	if d = s.dialects[seg.Src.Addr]; d == nil || *d != said {
+		d = &said
+		s.dialects[seg.Src.Addr] = d
 	}
-	s.dialects[seg.Src.Addr] = &d
-	return &d
+	return d, g.ConnectionID
 }
 
 // newEntry begins a session, unless the memory limit forbids it.
@@ -305,8 +306,13 @@ func (s *shard) expire() {
 	}
 }
 
-// idle ends sessions whose client cannot be there any more.
+// idle ends sessions whose client cannot be there any more, and those of which
+// the intercept does not say that it watches them.
 func (s *shard) idle(e *entry) {
+	if e.reg == registering && e.askedAt+registerPatience <= s.env.Now {
+		e.sess.Lose(&s.env, ledger.InterceptGone)
+		s.take(e)
+	}
 	if d := s.idleDeadline(e); d != 0 && d <= s.env.Now {
 		e.sess.ClientGone(&s.env)
 		s.take(e)
@@ -317,6 +323,8 @@ func (s *shard) idle(e *entry) {
 // for it is replayed and the target keeps it as well.
 func (s *shard) idleDeadline(e *entry) time.Duration {
 	switch {
+	case e.reg == registering && e.sess.Phase() != session.Over:
+		return e.askedAt + registerPatience
 	case e.detached:
 		return 0
 	case e.sess.Phase() == session.Reading:

@@ -195,3 +195,31 @@ func TestRingsCloseBeforeTheDrain(t *testing.T) {
 		t.Errorf("stage %d, ring open: %v", r.s.stage, tp.ring != nil)
 	}
 }
+
+// An intercept that does not answer Register does not keep a session waiting for
+// ever.
+func TestRegisteredNeverComes(t *testing.T) {
+	r := newRig(t, rigSender(t), 1, 64<<20)
+	s := r.s
+	for _, g := range connection(40000, "u", wire.FIN) {
+		r.capture(&g)
+	}
+	s.settle()
+	s.up = true
+	s.openQueued()
+	if len(s.control) == 0 {
+		t.Fatal("nothing was registered")
+	}
+	for _, tt := range []struct {
+		after time.Duration
+		lost  uint64
+	}{{registerPatience - time.Second, 0}, {time.Second, 1}} {
+		s.env.Now += tt.after
+		s.touch(s.flows[wire.Flow{Src: wire.EndpointFrom(netip.MustParseAddrPort("10.8.0.1:40000")), Dst: rigServer}])
+		s.settle()
+		s.expire()
+		if lost := s.env.Counts.Sessions.Lost[ledger.InterceptGone]; lost != tt.lost {
+			t.Errorf("lost %d sessions, want %d", lost, tt.lost)
+		}
+	}
+}

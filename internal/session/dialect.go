@@ -35,6 +35,10 @@ func (s *Session) ProductionGreeted(d *Dialect, own bool) {
 	s.production, s.heard = d, own
 }
 
+// ProductionConnected takes the id that production's greeting gave the client's
+// connection.
+func (s *Session) ProductionConnected(id uint32) { s.productionID = id }
+
 // AwaitsLogin reports whether the client's login was not captured yet, so that
 // production's next octets may be its greeting.
 func (s *Session) AwaitsLogin() bool { return s.reader.mode == readLogin }

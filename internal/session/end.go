@@ -20,7 +20,7 @@ func (s *Session) clientEnded(e *Env, how clientEnd) {
 	if s.clientGone != clientOpen {
 		return
 	}
-	s.clientGone = how
+	s.clientGone, s.clientEndAt = how, e.Now
 	switch {
 	case s.phase == Reading && s.outcome == undecided:
 		s.skip(e, ledger.NoLogin)
@@ -164,6 +164,7 @@ func (s *Session) over(e *Env) {
 	if s.phase >= Opening {
 		e.Out.Segments = s.Conn.Abort(&e.Pool, e.Out.Segments)
 	}
+	s.disconnected(e)
 	s.phase = Over
 	s.goneAt = 0
 	s.waiting = gateNone

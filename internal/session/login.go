@@ -102,7 +102,7 @@ func (s *Session) greeted(e *Env, sequence uint8, payload []byte) {
 		return
 	}
 	target := DialectOf(&g)
-	s.target = target.Version
+	s.target, s.targetID = target.Version, g.ConnectionID
 	s.caps, s.extended = s.negotiate(&target)
 	if !s.heard && !s.assumed {
 		s.assumed = true
@@ -198,6 +198,8 @@ func (s *Session) loggedIn(e *Env) {
 		return
 	}
 	s.phase = Ready
+	s.progressAt = e.Now
+	s.connected(e)
 	if s.clientGone != clientRST {
 		s.goneAt = 0
 	}

@@ -68,14 +68,15 @@ func (q *queue) lastSent() *record {
 	return nil
 }
 
-// awaited returns the oldest record whose response the target owes.
-func (q *queue) awaited() *record {
+// awaited returns the oldest record whose response the target owes, and the one
+// that was captured next; nil where there is none.
+func (q *queue) awaited() (owed, behind *record) {
 	for i := q.head; i < q.sent; i++ {
 		if r := &q.all[i]; !r.has(drop|file) && r.cmd.HasResponse() {
-			return r
+			return r, q.at(i + 1)
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 // keepRecords is the storage an empty queue keeps, in records.

@@ -1,6 +1,8 @@
 package session
 
 import (
+	"time"
+
 	"mrtecopy/internal/ledger"
 	"mrtecopy/internal/mysql"
 	"mrtecopy/internal/tcpstate"
@@ -46,6 +48,9 @@ func (s *Session) Report(e *Env, r *wire.Report, ended, errors int, frame [16]by
 		return
 	}
 	s.countStalled(e)
+	if ended > 0 || r.RcvNxt != s.Conn.RcvNxt() {
+		s.progressAt = e.Now
+	}
 	s.Conn.Receive(e.Now, &e.Pool, r)
 	s.frame = frame
 	s.heads, s.headsAgain = s.heads-s.headsAgain, 0
@@ -94,6 +99,25 @@ func (s *Session) complete(e *Env) {
 		}
 		q.pop()
 	}
+}
+
+// overdue returns when the target has owed an answer for too long; 0: it owes
+// none that production gave. Without the client's going on, nothing says how
+// long a command may take. While no intercept sees the replies, nothing is owed.
+func (s *Session) overdue(e *Env) time.Duration {
+	if e.ResponseTimeout == 0 || s.phase != Ready || s.Conn.Paused() {
+		return 0
+	}
+	owed, behind := s.queue.awaited()
+	switch {
+	case owed == nil:
+		return 0
+	case behind != nil:
+		return max(s.progressAt, behind.at) + e.ResponseTimeout
+	case s.clientGone != clientOpen:
+		return max(s.progressAt, s.clientEndAt) + e.ResponseTimeout
+	}
+	return 0
 }
 
 func (s *Session) answered(e *Env, r *record) {

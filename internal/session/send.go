@@ -180,7 +180,7 @@ func (s *Session) checkFile(e *Env) {
 	if s.infile != infileAsked || s.heads > 0 {
 		return
 	}
-	if r := s.queue.awaited(); r == nil || !r.has(loads) {
+	if r, _ := s.queue.awaited(); r == nil || !r.has(loads) {
 		s.lose(e, ledger.ResponseTimeout)
 	}
 }

@@ -65,6 +65,9 @@ type Config struct {
 	// Credentials returns the account on the target and its password for a
 	// captured user, and whether there is one.
 	Credentials func(user string) (target, password string, ok bool)
+	// ResponseTimeout is how long the target may owe an answer behind which the
+	// client has gone on, so that production gave it; 0: for ever.
+	ResponseTimeout time.Duration
 	// StreamAbove is the size in octets from which a command is sent as it comes,
 	// not when it is complete.
 	StreamAbove int
@@ -80,6 +83,7 @@ type Env struct {
 	Pool         buffer.Pool
 	Counts       ledger.Counts
 	Out          Out
+	IDs          ConnectionIDs // nil: none is known
 
 	scratch []byte // a command in the target's form
 }
@@ -120,14 +124,19 @@ type Session struct {
 	infile    infileState
 	infileSeq uint8
 
-	ended      int   // responses that ended, of commands whose last octet was not sent yet
-	loginEnds  uint8 // responses of the login that have not ended: the intercept counts them too
-	initsDB    bool  // the last of these is to a COM_INIT_DB: the target's login takes no schema
-	clientGone clientEnd
-	left       bool          // after its login at the target, the target closed with nothing unanswered
-	stopped    bool          // by Stop: what is undecided stays so
-	goneAt     time.Duration // when the patience with the target is over; 0: it has no end
-	statements statements
+	ended       int   // responses that ended, of commands whose last octet was not sent yet
+	loginEnds   uint8 // responses of the login that have not ended: the intercept counts them too
+	initsDB     bool  // the last of these is to a COM_INIT_DB: the target's login takes no schema
+	clientGone  clientEnd
+	clientEndAt time.Duration // when it left
+	left        bool          // after its login at the target, the target closed with nothing unanswered
+	stopped     bool          // by Stop: what is undecided stays so
+	goneAt      time.Duration // when the patience with the target is over; 0: it has no end
+	overdueAt   time.Duration // when it has owed an answer for too long; 0: it owes none
+	progressAt  time.Duration // when the target last said something, or could again
+	statements  statements
+
+	productionID, targetID uint32 // the servers' numbers of the connection; 0: unknown
 
 	// The two dialects: see dialect.go.
 	clientCaps     mysql.Capabilities // as the client announced them
@@ -251,6 +260,7 @@ func (s *Session) Pause(e *Env) {
 // the packets it returned since its last report.
 func (s *Session) Resume(e *Env) {
 	s.headsAgain = 0
+	s.progressAt = e.Now
 	s.Conn.Resume(e.Now)
 }
 
@@ -260,6 +270,9 @@ func (s *Session) Deadline() time.Duration {
 	d := s.Conn.Deadline()
 	if s.goneAt != 0 && s.phase != Over && (d == 0 || s.goneAt < d) {
 		d = s.goneAt
+	}
+	if at := s.overdueAt; at != 0 && s.phase == Ready && (d == 0 || at < d) {
+		d = at
 	}
 	if s.waiting == gateProductionID {
 		if at := s.queue.unsent().at + idWait; d == 0 || at < d {
@@ -277,6 +290,9 @@ func (s *Session) Poll(e *Env) {
 	s.advance(e)
 	if s.goneAt != 0 && s.goneAt <= e.Now {
 		s.patienceOver(e)
+	}
+	if s.overdueAt = s.overdue(e); s.overdueAt != 0 && s.overdueAt <= e.Now {
+		s.lose(e, ledger.ResponseTimeout)
 	}
 	e.Out.Segments = s.Conn.Poll(e.Now, &e.Pool, e.Out.Segments)
 	e.Counts.Send.Retransmits += uint64(s.Conn.Retransmits)

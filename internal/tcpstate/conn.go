@@ -190,6 +190,9 @@ func (c *Conn) SetMSS(mss int) {
 // Pause stops all sending and all timers until Resume.
 func (c *Conn) Pause() { c.paused = true }
 
+// Paused reports whether the connection waits for Resume.
+func (c *Conn) Paused() bool { return c.paused }
+
 // Resume ends a pause. What was in flight is given one RTO from now; a report
 // may have been missed, so the target is told our RCV.NXT at once.
 func (c *Conn) Resume(now time.Duration) {

@@ -1,0 +1,89 @@
+package session
+
+import (
+	"testing"
+	"time"
+
+	"mrtecopy/internal/mysql"
+)
+
+// A target that owes an answer is given up once production's client has gone on
+// for longer than it may take, and no sooner.
+func TestResponseTimeout(t *testing.T) {
+	mute := func(v *server) { v.mute = "select mute" }
+	timeout := func(m *sim) { m.env.ResponseTimeout = time.Minute }
+	run(t, []scenario{
+		{
+			name:    "the client goes on",
+			target:  mute,
+			sim:     timeout,
+			client:  func(c *client) { c.login().query("select 1").query("select mute").query("select 2").forget(1) },
+			account: "answered=1 lost.response_timeout=2 session lost response_timeout",
+			open:    true, // the client has not left
+		},
+		{
+			name:    "the client leaves",
+			target:  mute,
+			sim:     timeout,
+			client:  func(c *client) { c.login().query("select 1").query("select mute").quit().forget(1) },
+			account: "answered=1 lost.response_timeout=2 session lost response_timeout",
+		},
+		{
+			name:    "the client waits, and so does production",
+			target:  mute,
+			sim:     timeout,
+			client:  func(c *client) { c.login().query("select 1").query("select mute") },
+			account: "answered=1 pending=1 session open",
+			open:    true,
+		},
+		{
+			name:    "no timeout is set",
+			target:  mute,
+			client:  func(c *client) { c.login().query("select 1").query("select mute").query("select 2").forget(1) },
+			account: "answered=1 pending=2 session open",
+			open:    true,
+		},
+		{
+			name: "no intercept sees the replies meanwhile",
+			sim:  timeout,
+			client: func(c *client) {
+				c.login().query("select 1").do(func(m *sim) { m.linkDown() })
+				c.query("select 2").query("select 3")
+				c.do(func(m *sim) { m.env.Now += time.Hour; m.linkUp() })
+				c.quit()
+			},
+			account: "answered=4 session replayed",
+			paces:   oneByOne,
+		},
+	})
+}
+
+// ids is a map of connection ids.
+type ids map[uint32]uint32
+
+func (m ids) Add(production, target uint32)    { m[production] = target }
+func (m ids) Remove(production, target uint32) { delete(m, production) }
+func (m ids) Target(production uint64) (id uint32, ok bool) {
+	id, ok = m[uint32(production)]
+	return id, ok
+}
+
+// A session is known by production's id from its login until its end.
+func TestConnectionIDs(t *testing.T) {
+	m := newSim(t)
+	known := ids{}
+	m.env.IDs = known
+	m.sess.ProductionConnected(4711)
+	c := newClient().login()
+	m.play(c, lockstep)
+	const target = 7 // as the model greets
+	if got := known[4711]; got != target || len(known) != 1 {
+		t.Errorf("known are %v", known)
+	}
+	c.items = nil
+	c.command(mysql.ComQuit, "", 0).fin()
+	m.playOn(c, lockstep)
+	if len(known) > 0 {
+		t.Errorf("known at the end are %v", known)
+	}
+}
