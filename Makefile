@@ -9,7 +9,7 @@ PROGRAMS  := mrtecopy intercept
 # The tests that need a lab are not unit tests.
 UNIT       = $$($(GO) list ./... | grep -v '/e2e')
 # The packages without input and output; they are tested without root.
-CORE      := seq wire buffer mysql flow tcpstate session
+CORE      := seq wire buffer mysql policy flow tcpstate session
 COVERAGE  := 85
 FUZZTIME  := 10s
 E2E       := ./e2e/...
@@ -43,6 +43,7 @@ test: unit core e2e ## all tests, the end-to-end ones included; none may be skip
 unit: ## the unit tests with the race detector
 	@tools/setup test
 	@NETNS=require $(GO) test -race -json $(UNIT) | $(GO) run ./tools/verdict "unit tests"
+	@$(GO) test -tags oracle -json ./internal/policy | $(GO) run ./tools/verdict "the policy against a parser"
 
 # As another user, who can have no namespaces: the pure core needs no root. The
 # tests are compiled first, since that user has no cache to build in.

@@ -20,16 +20,17 @@ var mayImport = map[string][]string{
 	"internal/buffer":    {},
 	"internal/ledger":    {},
 	"internal/mysql":     {},
+	"internal/policy":    {},
 	"internal/capture":   {},
 	"internal/rawsend":   {},
 	"internal/config":    {},
 	"internal/flow":      {"seq", "wire", "buffer"},
 	"internal/tcpstate":  {"seq", "wire", "buffer"},
-	"internal/session":   {"seq", "wire", "buffer", "mysql", "tcpstate", "ledger"},
+	"internal/session":   {"seq", "wire", "buffer", "mysql", "policy", "tcpstate", "ledger"},
 	"internal/control":   {"seq", "wire"},
 	"internal/intercept": {"seq", "wire", "buffer", "mysql", "capture", "rawsend", "control", "routing"},
 	"internal/replay": {"seq", "wire", "buffer", "mysql", "capture", "flow", "session", "rawsend", "control",
-		"ledger", "config"},
+		"ledger", "config", "policy"},
 	"internal/lab":              {"config"},
 	"internal/netnstest":        {},
 	"routing":                   {},
@@ -38,14 +39,14 @@ var mayImport = map[string][]string{
 	"internal/lab/labtest":      {"lab"},
 	"e2e":                       {},
 	"e2e/loadclient":            {},
-	"cmd/mrtecopy":              {"replay", "capture", "config", "control", "ledger", "mysql", "program", "rawsend"},
+	"cmd/mrtecopy":              {"replay", "capture", "config", "control", "ledger", "mysql", "policy", "program", "rawsend", "session"},
 	"cmd/intercept":             {"intercept", "config", "control", "ledger", "program", "routing"},
 	"cmd/lab":                   {"lab"},
 	"tools/verdict":             {},
 }
 
 // pure are the packages that do no I/O and read no clock.
-var pure = []string{"internal/seq", "internal/wire", "internal/buffer", "internal/mysql", "internal/flow", "internal/tcpstate", "internal/session"}
+var pure = []string{"internal/seq", "internal/wire", "internal/buffer", "internal/mysql", "internal/policy", "internal/flow", "internal/tcpstate", "internal/session"}
 
 // impure are what a pure package may not import.
 var impure = []string{"net", "os", "syscall", "log", "log/slog", "sync", "context", "golang.org/x/sys/unix"}

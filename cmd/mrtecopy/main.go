@@ -45,7 +45,7 @@ func run(args []string, s surroundings) int {
 		Name:      "mrtecopy",
 		HelpName:  "mrtecopy",
 		Usage:     "replay a MySQL server's live sessions onto another server",
-		UsageText: "mrtecopy live [options]",
+		UsageText: "mrtecopy live [options]\nmrtecopy policy [options]",
 		Description: `mrtecopy runs on the production server's host. It reads the packets that arrive
 there, forges each client's session toward a target server, and accounts for
 every command. Production and its clients notice nothing. Its companion, the
@@ -53,7 +53,7 @@ program intercept, runs on a third host that the target's replies are routed to.
 
 Begin with 'mrtecopy live --help'.`,
 		Version:         program.Version(version),
-		Commands:        []*cli.Command{liveCommand(s)},
+		Commands:        []*cli.Command{liveCommand(s), policyCommand(s)},
 		HideHelpCommand: true,
 		Writer:          s.stdout,
 		ErrWriter:       s.stderr,

@@ -2,11 +2,14 @@ package main
 
 import (
 	"net/netip"
+	"regexp"
 	"slices"
 
 	"mrtecopy/internal/config"
+	"mrtecopy/internal/policy"
 	"mrtecopy/internal/rawsend"
 	"mrtecopy/internal/replay"
+	"mrtecopy/internal/session"
 )
 
 const interceptPort = "36524"
@@ -32,6 +35,10 @@ func settings(v *config.Values, local []netip.Addr) (c replay.Config, err error)
 	if err := secrets(v); err != nil {
 		return c, err
 	}
+	if c.Policy, err = rules(v); err != nil {
+		return c, err
+	}
+	c.Filter = session.Filter{Users: set(v.Strings("users")), ExcludeUsers: set(v.Strings("exclude-users")), Schemas: set(v.Strings("schemas"))}
 	c.CleartextPassword = v.Bool("allow-cleartext-password")
 	if c.Duration, err = v.Duration("duration"); err != nil {
 		return c, err
@@ -74,6 +81,40 @@ func settings(v *config.Values, local []netip.Addr) (c replay.Config, err error)
 			config.FormatSize(c.MaxMemory), config.FormatSize(streamAbove))
 	}
 	return c, nil
+}
+
+// rules are what may be replayed, by the statements' SQL.
+func rules(v *config.Values) (c policy.Config, err error) {
+	if c.Table, err = table(v); err != nil {
+		return c, err
+	}
+	switch only := v.String("only"); only {
+	case "":
+	case "read":
+		c.OnlyRead = true
+	default:
+		return c, v.Errorf("only", "%q is not read", only)
+	}
+	for _, text := range v.Strings("exclude") {
+		re, err := regexp.Compile(text)
+		if err != nil {
+			return c, v.Errorf("exclude", "%v; a comma inside is written \\x2c", err)
+		}
+		c.Exclude = append(c.Exclude, re)
+	}
+	return c, nil
+}
+
+// set makes a set of names; nil of none.
+func set(names []string) map[string]bool {
+	if len(names) == 0 {
+		return nil
+	}
+	m := make(map[string]bool, len(names))
+	for _, n := range names {
+		m[n] = true
+	}
+	return m
 }
 
 func serverIPs(v *config.Values, local []netip.Addr) ([]netip.Addr, error) {

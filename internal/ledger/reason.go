@@ -55,8 +55,16 @@ const (
 	// Replication: the session is a replica's or asks for the binary log.
 	Replication
 	// Policy: the command would harm the target or mean something else there,
-	// such as COM_SHUTDOWN and COM_PROCESS_KILL.
+	// such as SHUTDOWN and SET GLOBAL.
 	Policy
+	// OnlyRead: only what cannot write is to be replayed, and this may.
+	OnlyRead
+	// Excluded: the operator left this statement out by its text.
+	Excluded
+	// User: the operator left the session's user out.
+	User
+	// Schema: the operator left the session's schema out.
+	Schema
 	// NotSent: the program stopped, or the session ended, before its turn came.
 	NotSent
 
@@ -87,7 +95,11 @@ var reasons = [NumReasons]struct{ name, hint string }{
 	ResponseGap:       {"response_gap", "the intercept missed responses; see its dropped column"},
 	Memory:            {"memory", "the memory limit was reached; raise --max-memory or make the target faster"},
 	Replication:       {"replication", "replicas and binary log readers are no clients to replay"},
-	Policy:            {"policy", "commands that end a server or another session are never replayed"},
+	Policy:            {"policy", "commands that would harm the target or mean something else there; see mrtecopy policy"},
+	OnlyRead:          {"only_read", "what may write is left out, by --only read"},
+	Excluded:          {"excluded", "statements left out by --exclude"},
+	User:              {"user", "sessions of users left out by --users or --exclude-users"},
+	Schema:            {"schema", "statements in schemas that --schemas does not name"},
 	NotSent:           {"not_sent", "sessions ended before these commands could be sent; a longer --drain may help at the end"},
 }
 

@@ -14,7 +14,9 @@ import (
 
 	"mrtecopy/internal/config"
 	"mrtecopy/internal/control"
+	"mrtecopy/internal/policy"
 	"mrtecopy/internal/rawsend"
+	"mrtecopy/internal/session"
 )
 
 // A Config says what to replay, and where.
@@ -29,6 +31,9 @@ type Config struct {
 	CleartextPassword bool           // an account may ask for its password as it is
 	TargetPublicKey   *rsa.PublicKey // the key that passwords are encrypted with; nil: the target is asked for it
 	Key               *control.Key   // nil: the control channel is neither encrypted nor authenticated
+
+	Policy policy.Config  // which statements are replayed
+	Filter session.Filter // which sessions, and in which schemas
 
 	Duration    time.Duration // how long to capture; 0: until the context ends
 	Drain       time.Duration // how long the target may take to catch up after that

@@ -15,6 +15,7 @@ import (
 	"mrtecopy/internal/ledger"
 	"mrtecopy/internal/mysql"
 	"mrtecopy/internal/netnstest"
+	"mrtecopy/internal/policy"
 	"mrtecopy/internal/rawsend"
 	"mrtecopy/internal/seq"
 	"mrtecopy/internal/session"
@@ -86,6 +87,7 @@ func newRig(tb testing.TB, sender *rawsend.Sender, seed uint64, budget int) *rig
 	r.s.env.Config = session.Config{StreamAbove: 1 << 10, Credentials: func(user string) (string, string, bool) {
 		return "t", "p", user != "stranger"
 	}}
+	r.s.env.Judge = policy.NewJudge(policy.Config{Table: policy.Default()})
 	r.s.env.Now = r.now
 	return r
 }

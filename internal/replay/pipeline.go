@@ -11,6 +11,7 @@ import (
 	"mrtecopy/internal/capture"
 	"mrtecopy/internal/ledger"
 	"mrtecopy/internal/mysql"
+	"mrtecopy/internal/policy"
 	"mrtecopy/internal/rawsend"
 	"mrtecopy/internal/session"
 	"mrtecopy/internal/wire"
@@ -111,8 +112,8 @@ func openShards(c Config, p plan) (shards []*shard, err error) {
 			dialects: make(map[wire.Addr]*session.Dialect),
 			said:     make(map[string]struct{}),
 		}
-		s.env.Config = session.Config{Credentials: c.Credentials.Lookup, StreamAbove: c.StreamAbove, ResponseTimeout: c.ResponseTimeout}
-		s.env.IDs = ids
+		s.env.Config = session.Config{Credentials: c.Credentials.Lookup, StreamAbove: c.StreamAbove, ResponseTimeout: c.ResponseTimeout, Filter: c.Filter}
+		s.env.IDs, s.env.Judge = ids, policy.NewJudge(c.Policy)
 		s.env.Auth = mysql.AuthOptions{Cleartext: c.CleartextPassword, PublicKey: c.TargetPublicKey}
 		if s.inbox, err = newInbox(); err != nil {
 			return shards, err

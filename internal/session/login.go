@@ -47,11 +47,16 @@ func (s *Session) clientLogin(e *Env, payload []byte) {
 	if s.outcome != undecided {
 		return
 	}
+	if !e.Filter.user(l.User) {
+		s.skip(e, ledger.User)
+		return
+	}
 	user, password, ok := e.Credentials(l.User)
 	if !ok {
 		s.skip(e, ledger.UnknownUser)
 		return
 	}
+	s.inSchema(e, []byte(l.Schema))
 	s.login = &login{captured: l, user: user, password: password, capturedUser: l.User}
 	s.phase = Queued
 }
@@ -102,6 +107,7 @@ func (s *Session) greeted(e *Env, sequence uint8, payload []byte) {
 		return
 	}
 	target := DialectOf(&g)
+	s.multi = s.multiStatements()
 	s.target, s.targetID = target.Version, g.ConnectionID
 	s.caps, s.extended = s.negotiate(&target)
 	if !s.heard && !s.assumed {
@@ -245,11 +251,16 @@ func (s *Session) changeUser(e *Env, b []byte) bool {
 		s.relogin = true
 		return true
 	}
+	if !e.Filter.user(u.User) {
+		s.skip(e, ledger.User)
+		return false
+	}
 	user, password, ok := e.Credentials(u.User)
 	if !ok {
 		s.lose(e, ledger.UnknownUser)
 		return false
 	}
+	s.inSchema(e, []byte(u.Schema))
 	s.login = &login{user: user, password: password, capturedUser: u.User}
 	s.relogin = true
 	u.User, u.AuthResponse, u.Plugin = user, nil, mysql.PluginNativePassword

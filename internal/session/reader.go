@@ -45,6 +45,10 @@ const (
 // header, the command byte, and a statement's id.
 const streamHead = mysql.HeaderSize + 5
 
+// textHead is how much of a large statement must be there to tell whether it is
+// streamed.
+const textHead = 512
+
 // Data takes octets of the client, in order. ack is its ACK number with them,
 // end its sequence number behind them.
 func (s *Session) Data(e *Env, b []byte, ack, end seq.Num) {
@@ -181,7 +185,11 @@ func (s *Session) packet(e *Env, h mysql.Header, b []byte) bool {
 	if len(b) > mysql.HeaderSize {
 		cmd = mysql.Command(b[mysql.HeaderSize])
 	}
-	if mysql.HeaderSize+h.Length > e.StreamAbove && !s.wantsWhole(cmd) || h.Length == mysql.MaxPayload {
+	large := mysql.HeaderSize+h.Length > e.StreamAbove
+	if large && len(b) < min(textHead, mysql.HeaderSize+h.Length) {
+		return false
+	}
+	if large && !s.wantsWhole(cmd) && !s.wantsWholeText(e, cmd, b) || h.Length == mysql.MaxPayload {
 		if len(b) < min(streamHead, mysql.HeaderSize+h.Length) {
 			return false
 		}
@@ -263,9 +271,6 @@ func (s *Session) command(e *Env, cmd mysql.Command, size, left int, f recordFla
 	}
 	f |= counts
 	switch {
-	case neverReplayed(cmd):
-		e.Counts.Commands.Skipped[ledger.Policy]++
-		f = f&^counts | drop
 	case f&open != 0 && (cmd == mysql.ComChangeUser || s.wantsWhole(cmd)):
 		e.Counts.Commands.Skipped[ledger.Dialect]++
 		f = f&^counts | drop
@@ -287,12 +292,6 @@ func replication(cmd mysql.Command) bool {
 		return true
 	}
 	return false
-}
-
-// neverReplayed reports whether cmd would harm the target or mean something
-// else there: it ends the server, or another session by production's id.
-func neverReplayed(cmd mysql.Command) bool {
-	return cmd == mysql.ComShutdown || cmd == mysql.ComProcessKill || cmd == mysql.ComClone
 }
 
 // beginFile queues the client's file for LOAD DATA LOCAL.

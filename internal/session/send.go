@@ -71,7 +71,7 @@ func (s *Session) advance(e *Env) {
 			switch s.waiting {
 			case gateNone:
 			case gateRefused:
-				s.skipCommand(e, rec, ledger.StatementID)
+				s.skipCommand(e, rec, s.statements.refusal(b))
 			case gateUnknown:
 				s.lose(e, ledger.StatementID)
 				return
@@ -217,11 +217,9 @@ func (s *Session) emit(e *Env, rec *record, b []byte) {
 		s.Conn.Write(&e.Pool, b)
 		s.close(e)
 	case first:
-		if !s.send(e, rec, b) {
+		if why := s.send(e, rec, b); why != ledger.None {
 			if s.phase != Over {
-				s.skipCommand(e, rec, ledger.Dialect)
-				rec.flags &^= begun
-				s.emit(e, rec, nil)
+				s.leaveOut(e, rec, why)
 			}
 			return
 		}
@@ -243,6 +241,16 @@ func (s *Session) emit(e *Env, rec *record, b []byte) {
 	}
 	rec.end = s.Conn.Written()
 	s.queue.sent++
+}
+
+// leaveOut skips a command whose turn it is.
+func (s *Session) leaveOut(e *Env, rec *record, why ledger.Reason) {
+	if rec.cmd == mysql.ComStmtPrepare {
+		s.statements.leftOut(why)
+	}
+	s.skipCommand(e, rec, why)
+	rec.flags &^= begun
+	s.emit(e, rec, nil)
 }
 
 // loadsData reports whether the statement begins with LOAD, behind blanks and

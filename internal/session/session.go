@@ -16,6 +16,7 @@ import (
 	"mrtecopy/internal/buffer"
 	"mrtecopy/internal/ledger"
 	"mrtecopy/internal/mysql"
+	"mrtecopy/internal/policy"
 	"mrtecopy/internal/seq"
 	"mrtecopy/internal/tcpstate"
 	"mrtecopy/internal/wire"
@@ -71,6 +72,7 @@ type Config struct {
 	// StreamAbove is the size in octets from which a command is sent as it comes,
 	// not when it is complete.
 	StreamAbove int
+	Filter      Filter
 }
 
 // Env is what the sessions of one shard share.
@@ -78,6 +80,7 @@ type Env struct {
 	Config
 	Auth         mysql.AuthOptions
 	Decompressor mysql.Decompressor
+	Judge        *policy.Judge
 	Now          time.Duration // the clock, once per turn of the shard's loop
 	At           time.Duration // when the frame at hand was captured, on the same clock
 	Pool         buffer.Pool
@@ -149,6 +152,8 @@ type Session struct {
 	heard          bool          // production's greeting to this client was captured
 	assumed        bool          // counted as one whose greeting was not
 	attributesSeen bool          // production is unknown, and the client sends query attributes
+	multi          bool          // a COM_QUERY may hold several statements
+	outside        bool          // the default schema is not one that is replayed
 	recollated     bool          // counted as one with another collation
 
 	heads      uint16   // packets of the target seen since the last report

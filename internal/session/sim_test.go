@@ -10,6 +10,7 @@ import (
 
 	"mrtecopy/internal/ledger"
 	"mrtecopy/internal/mysql"
+	"mrtecopy/internal/policy"
 	"mrtecopy/internal/seq"
 	"mrtecopy/internal/tcpstate"
 	"mrtecopy/internal/wire"
@@ -54,6 +55,7 @@ func newSim(tb testing.TB) *sim {
 	m := &sim{tb: tb, rng: rand.New(rand.NewPCG(1, 2)), up: true, delay: 200 * time.Microsecond, iss: 0xfffffff0, mss: 1460}
 	m.peer.server = newServer()
 	m.env.StreamAbove = testStreamAbove
+	m.env.Judge = policy.NewJudge(policy.Config{Table: policy.Default()})
 	m.env.Now = time.Minute
 	m.env.Credentials = func(user string) (string, string, bool) {
 		return "t_" + user, "secret", user != "stranger"

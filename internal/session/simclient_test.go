@@ -109,7 +109,7 @@ func (c *client) packet(sequence uint8, payload []byte) {
 }
 
 var testLogin = mysql.Login{
-	Capabilities: modelCaps &^ (mysql.ClientSSL | mysql.ClientCompress), MaxPacket: 1 << 24, Charset: 45, User: "app", Schema: "shop",
+	Capabilities: modelCaps &^ (mysql.ClientSSL | mysql.ClientCompress | mysql.ClientMultiStatements), MaxPacket: 1 << 24, Charset: 45, User: "app", Schema: "shop",
 	AuthResponse: []byte("twenty octets, truly"), Plugin: "caching_sha2_password", Attributes: []byte("\x03_os\x05Linux"),
 }
 

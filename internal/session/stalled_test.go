@@ -20,9 +20,11 @@ func TestStalledCommandsAreCounted(t *testing.T) {
 		{"more of it to come", gateNone, counts | open, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var e Env
+			e := newSim(t).env
 			s := Session{phase: Ready, waiting: tt.waiting}
-			s.queue.push(record{cmd: mysql.ComQuery, flags: tt.flags})
+			b := []byte("\x01\x00\x00\x00\x03")
+			s.in.Append(&e.Pool, b)
+			s.queue.push(record{cmd: mysql.ComQuery, flags: tt.flags, size: len(b)})
 			for range 2 { // once, however often the target speaks
 				s.countStalled(&e)
 			}

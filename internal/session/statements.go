@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"mrtecopy/internal/ledger"
 	"mrtecopy/internal/mysql"
 	"mrtecopy/internal/seq"
 )
@@ -22,7 +23,8 @@ type statement struct {
 	above              uint32  // production's id is above this one, which was known before
 	params             uint16  // placeholders, by the target's answer
 	flags              statementFlags
-	bound              *binding // where its executions are rewritten; else nil
+	why                ledger.Reason // refused by us: it was left out
+	bound              *binding      // where its executions are rewritten; else nil
 }
 
 // A binding is what a COM_STMT_EXECUTE says by leaving it out.
@@ -179,6 +181,28 @@ func (t *statements) targetAnswered(id uint32, params uint16, ok bool) {
 		}
 		return
 	}
+}
+
+// leftOut says that the next PREPARE does not go to the target, so that what
+// uses its statement does not either.
+func (t *statements) leftOut(why ledger.Reason) {
+	for i := range t.all {
+		if s := &t.all[i]; s.flags&sent == 0 {
+			s.flags |= sent | answered | refused
+			s.why = why
+			return
+		}
+	}
+}
+
+// refusal returns why the command in b is left out with its statement.
+func (t *statements) refusal(b []byte) ledger.Reason {
+	if len(b) >= streamHead {
+		if s := t.find(binary.LittleEndian.Uint32(b[mysql.HeaderSize+1:])); s != nil && s.why != ledger.None {
+			return s.why
+		}
+	}
+	return ledger.StatementID
 }
 
 // gap says that octets of the client were not captured.

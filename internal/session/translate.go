@@ -3,33 +3,46 @@ package session
 import (
 	"bytes"
 	"encoding/binary"
+	"strconv"
 
+	"mrtecopy/internal/ledger"
 	"mrtecopy/internal/mysql"
+	"mrtecopy/internal/policy"
 )
 
 // maxAttributes is how much of a streamed COM_QUERY is waited for to find the
 // end of its attributes.
 const maxAttributes = 64 << 10
 
-// send writes the beginning b of a command in the target's dialect. It reports
-// false where the command cannot be said in it, or cannot be read; nothing is
-// written then.
-func (s *Session) send(e *Env, rec *record, b []byte) bool {
+// send writes the beginning b of a command in the target's dialect; a statement
+// of several commands marks rec so. Where the command is not to be replayed, or
+// cannot be said or read, nothing is written, and the reason is returned.
+func (s *Session) send(e *Env, rec *record, b []byte) ledger.Reason {
+	why, kill, target := s.verdict(e, rec, b)
+	if why != ledger.None {
+		return why
+	}
+	said := true
 	switch {
 	case rec.cmd == mysql.ComChangeUser:
-		return s.changeUser(e, b)
-	case rec.cmd == mysql.ComQuery && s.stripping():
-		return s.sendQuery(e, rec, b)
+		said = s.changeUser(e, b)
+	case rec.cmd == mysql.ComQuery && (s.stripping() || kill.End > 0):
+		said = s.sendQuery(e, rec, b, kill, target)
+	case rec.cmd == mysql.ComProcessKill && kill.End > 0:
+		s.sendKill(e, b, kill, target)
 	case rec.cmd == mysql.ComStmtBulkExecute && !s.extended.Has(mysql.MariaDBStmtBulk):
-		return !rec.has(open) && s.sendBulk(e, rec, b)
+		said = !rec.has(open) && s.sendBulk(e, rec, b)
 	case rec.cmd == mysql.ComStmtExecute && s.stripping():
-		return !rec.has(open) && s.sendExecute(e, b)
+		said = !rec.has(open) && s.sendExecute(e, b)
 	case rec.cmd.UsesStatement():
 		s.sendStatement(e, rec.cmd, b)
 	default:
 		s.Conn.Write(&e.Pool, b)
 	}
-	return true
+	if !said {
+		return ledger.Dialect
+	}
+	return ledger.None
 }
 
 // sendStatement writes the beginning of a command with a statement's id, which
@@ -63,26 +76,47 @@ func (s *Session) sendStatement(e *Env, cmd mysql.Command, b []byte) {
 	}
 }
 
-// sendQuery writes a COM_QUERY without its attributes. The length of one that is
-// streamed must stay, for it stands in packets that may not have come yet:
-// blanks take the attributes' place.
-func (s *Session) sendQuery(e *Env, rec *record, b []byte) bool {
-	payload := b[mysql.HeaderSize:]
-	text, ok := mysql.QueryText(payload)
-	if !ok {
+// sendQuery writes a COM_QUERY without its attributes, or with another
+// connection's id in it. The length of one that is streamed must stay, for it
+// stands in packets that may not have come yet: blanks take the attributes'
+// place.
+func (s *Session) sendQuery(e *Env, rec *record, b []byte, kill policy.Kill, target uint32) bool {
+	text := s.sqlText(b)
+	if text == nil {
 		return false
 	}
-	if !rec.has(open) {
-		var head [mysql.HeaderSize + 1]byte
-		h := mysql.AppendHeader(head[:0], len(payload)-text+1, 0)
-		s.Conn.Write(&e.Pool, append(h, byte(mysql.ComQuery)))
-		s.Conn.Write(&e.Pool, payload[text:])
-		return true
+	front := b[mysql.HeaderSize : len(b)-len(text)] // the command byte, and attributes
+	if s.stripping() {
+		if rec.has(open) {
+			s.Conn.Write(&e.Pool, b[:mysql.HeaderSize+1])
+			s.Conn.Write(&e.Pool, bytes.Repeat([]byte{' '}, len(front)-1))
+			s.Conn.Write(&e.Pool, text)
+			return true
+		}
+		front = front[:1]
 	}
-	s.Conn.Write(&e.Pool, b[:mysql.HeaderSize+1])
-	s.Conn.Write(&e.Pool, bytes.Repeat([]byte{' '}, text-1))
-	s.Conn.Write(&e.Pool, payload[text:])
+	var number [10]byte
+	id := number[:0]
+	if kill.End > 0 {
+		id = strconv.AppendUint(id, uint64(target), 10)
+	}
+	var head [mysql.HeaderSize]byte
+	length := len(front) + len(text) - (kill.End - kill.Start) + len(id)
+	s.Conn.Write(&e.Pool, mysql.AppendHeader(head[:0], length, 0))
+	s.Conn.Write(&e.Pool, front)
+	s.Conn.Write(&e.Pool, text[:kill.Start])
+	s.Conn.Write(&e.Pool, id)
+	s.Conn.Write(&e.Pool, text[kill.End:])
 	return true
+}
+
+// sendKill writes a COM_PROCESS_KILL with the target's id.
+func (s *Session) sendKill(e *Env, b []byte, kill policy.Kill, target uint32) {
+	var id [4]byte
+	binary.LittleEndian.PutUint32(id[:], target)
+	s.Conn.Write(&e.Pool, b[:mysql.HeaderSize+kill.Start])
+	s.Conn.Write(&e.Pool, id[:])
+	s.Conn.Write(&e.Pool, b[mysql.HeaderSize+kill.End:])
 }
 
 // sendExecute writes a COM_STMT_EXECUTE without its attributes.
