@@ -61,8 +61,8 @@ func QueryText(payload []byte) (text int, ok bool) {
 // type JSON becomes VAR_STRING, for MariaDB does not take it.
 //
 // The statement has params placeholders. types are those that the last EXECUTE
-// with types gave them, two bytes each, and long the placeholders whose value
-// COM_STMT_SEND_LONG_DATA brought since the last EXECUTE, in any order. inForce
+// with types gave them, two bytes each, and long has a bit for each placeholder
+// whose value COM_STMT_SEND_LONG_DATA brought since the last EXECUTE. inForce
 // are the types for the next call: types itself, or its memory with the new
 // ones. The attributes' are not among them, for MySQL takes attributes (of which
 // the placeholders' values come first) only together with their types. Where the
@@ -73,7 +73,7 @@ func QueryText(payload []byte) (text int, ok bool) {
 // A statement without placeholders ends with its header, unless
 // paramCountAvailable is set.
 // https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_stmt_execute.html
-func StripExecute(dst, payload []byte, params int, types []byte, long []uint16) (out, inForce []byte, ok bool) {
+func StripExecute(dst, payload []byte, params int, types, long []byte) (out, inForce []byte, ok bool) {
 	if len(payload) < executeHeader || Command(payload[0]) != ComStmtExecute || params < 0 {
 		return dst, types, false
 	}
@@ -118,10 +118,8 @@ func StripExecute(dst, payload []byte, params int, types []byte, long []uint16) 
 	end := len(out)
 	out = append(out, v.nulls[:(params+7)/8]...)
 	noValue := out[end:]
-	for _, p := range long {
-		if int(p) < params {
-			noValue[p/8] |= 1 << (p % 8)
-		}
+	for i := range min(len(noValue), len(long)) {
+		noValue[i] |= long[i]
 	}
 	b = v.values
 	for i := range params {

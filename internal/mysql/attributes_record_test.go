@@ -143,7 +143,7 @@ func onServers(t *testing.T, params int, first string, do []execution) {
 	for _, e := range do {
 		p := execute(e.flags, !e.unbound, true, params, e.values...)
 		want := with.execute(p, withID, e.long)
-		out, inForce, ok := StripExecute(nil, p, params, types, e.long)
+		out, inForce, ok := StripExecute(nil, p, params, types, bitset(e.long))
 		t.Logf("%q: %q", p, want)
 		if !ok {
 			if !strings.HasPrefix(want, "ERROR") {

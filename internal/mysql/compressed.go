@@ -91,8 +91,8 @@ const (
 	// octets of code lengths) and 15 bits for each octet that is a literal.
 	headInput, headInputPerOctet = 512, 2
 	// maxHeadBlock is the longest packet of which Head decompresses whole blocks:
-	// four times what the definitions of 4096 columns take.
-	maxHeadBlock = 1 << 20
+	// one of them. It is done for each answer while a PREPARE's is awaited.
+	maxHeadBlock = 128 << 10
 )
 
 var (

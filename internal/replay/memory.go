@@ -8,7 +8,7 @@ import (
 )
 
 // memory returns the octets the shard's sessions hold.
-func (s *shard) memory() int { return s.env.Pool.InUse() + len(s.entries)*entryCost }
+func (s *shard) memory() int { return s.env.Pool.InUse() + s.env.Records + len(s.entries)*entryCost }
 
 // evict makes room for one session: it forgets a connection of which nothing is
 // expected, because it is not replayed, or because more than a second after its
@@ -19,7 +19,7 @@ func (s *shard) evict() bool {
 	for e := range s.entries {
 		phase := e.sess.Phase()
 		silent := phase == session.Reading && e.seenAt+time.Second <= s.env.Now
-		if !e.dirty && !e.detached && (silent || phase == session.Over) && e.sess.Storage() == 0 && e.stream.Deadline() == 0 {
+		if !e.dirty && !e.detached && (silent || phase == session.Over) && e.stream.Deadline() == 0 {
 			e.sess.ClientGone(&s.env)
 			s.take(e)
 			s.remove(e)

@@ -39,6 +39,8 @@ func (s *shard) take(e *entry) {
 
 // sayRefused logs a refused login, once per user and reason.
 func (s *shard) sayRefused(user, target, text string) {
+	const most = 512 // the target wrote it
+	text = text[:min(len(text), most)]
 	key := user + "\x00" + target + "\x00" + text
 	if _, ok := s.said[key]; ok || len(s.said) >= maxSaid {
 		return

@@ -17,15 +17,16 @@ import (
 // connection returns all segments of a short connection of a client.
 func connection(port uint16, user string, last wire.Flags) (segs []wire.Segment) {
 	src := wire.EndpointFrom(netip.AddrPortFrom(netip.MustParseAddr("10.8.0.1"), port))
-	next := seq.Num(5000)
+	next, ack := seq.Num(5000), seq.Num(77)
 	add := func(flags wire.Flags, payload []byte) {
-		g := wire.Segment{Flow: wire.Flow{Src: src, Dst: rigServer}, Seq: next, Ack: 77, Flags: flags, Window: 1000, Payload: payload}
+		g := wire.Segment{Flow: wire.Flow{Src: src, Dst: rigServer}, Seq: next, Ack: ack, Flags: flags, Window: 1000, Payload: payload}
 		segs = append(segs, g)
 		next = g.End()
 	}
 	add(wire.SYN, nil)
 	l := mysql.Login{Capabilities: mysql.ClientProtocol41 | mysql.ClientSecureConnection, User: user}
 	add(wire.ACK, packet(1, l.Append(nil)))
+	ack = ack.Add(11) // production's OK
 	add(wire.ACK, packet(0, append([]byte{3}, "select 1"...)))
 	add(wire.ACK, packet(0, []byte{1}))
 	add(wire.ACK|last, nil)

@@ -14,7 +14,14 @@ type packed struct {
 	in   buffer.Buffer
 	skip int  // octets still to come of a packet with a hole
 	lost bool // behind a hole: the next packet's beginning is looked for
+
+	commands int // in the packet at hand
 }
+
+// maxCommands is how many commands one compressed packet may hold: some clients
+// gather a batch, none so large a one. Otherwise a few octets could keep the
+// shard busy for seconds.
+const maxCommands = 16 << 10
 
 // compression returns how the client's packets are compressed behind its login.
 func (s *Session) compression() mysql.Compression {
@@ -26,6 +33,10 @@ func (s *Session) compression() mysql.Compression {
 // compressed ones.
 func (s *Session) beginPacked(e *Env) {
 	r := &s.reader
+	if s.outcome != undecided { // not worth the work
+		r.mode = readNothing
+		return
+	}
 	r.mode = readCommands
 	p := &packed{how: s.compression()}
 	p.in.Append(&e.Pool, s.in.Bytes()[r.at:])
@@ -64,7 +75,15 @@ func (s *Session) unpack(e *Env, ack, end seq.Num) {
 			s.unreadable(e)
 			return
 		}
+		if s.reader.mode == resync && h.Sequence != 0 {
+			p.in.Discard(&e.Pool, size) // it goes on with a message whose beginning is lost
+			continue
+		}
+		p.commands = 0
 		s.plain(e, plain, ack, end.Add(size-len(b)))
+		if s.reader.mode == readNothing {
+			break // the session has ended with it
+		}
 		p.in.Discard(&e.Pool, size)
 	}
 	p.in.Discard(&e.Pool, p.in.Len())
@@ -91,7 +110,11 @@ func (s *Session) packedGap(e *Env, n int, end seq.Num) {
 		if left := mysql.CompressedHeaderSize + h.Length - p.in.Len(); n <= left {
 			p.in.Discard(&e.Pool, p.in.Len())
 			p.skip = left - n
-			s.plainGap(e, max(h.Uncompressed, h.Length), end)
+			missing := h.Uncompressed
+			if missing == 0 {
+				missing = h.Length
+			}
+			s.plainGap(e, missing, end)
 			return
 		}
 	}

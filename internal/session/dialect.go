@@ -105,7 +105,7 @@ func (s *Session) seeAttributes(b []byte) {
 	}
 	const firstBlank = '\t'
 	p := b[mysql.HeaderSize+1:]
-	s.attributesSeen = p[0] < firstBlank || p[1] == 1
+	s.attributesSeen, s.attributesKnown = p[0] < firstBlank || p[1] == 1, true
 }
 
 // stripping reports whether the query attributes must be taken out of commands.
@@ -120,7 +120,7 @@ func (s *Session) sqlText(b []byte) []byte {
 	if !s.hasAttributes() {
 		return b[1:]
 	}
-	at, ok := mysql.QueryText(b)
+	at, ok := mysql.QueryText(b[:min(len(b), maxAttributes)])
 	if !ok {
 		return nil
 	}

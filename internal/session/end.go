@@ -22,6 +22,8 @@ func (s *Session) clientEnded(e *Env, how clientEnd) {
 	}
 	s.clientGone, s.clientEndAt = how, e.Now
 	switch {
+	case !s.accepted && s.queue.len() > 0 && s.outcome == undecided:
+		s.lose(e, ledger.NotSent) // production never let it in
 	case s.phase == Reading && s.outcome == undecided:
 		s.skip(e, ledger.NoLogin)
 	case s.left && s.outcome == undecided:
@@ -175,6 +177,12 @@ func (s *Session) over(e *Env) {
 	s.in.Discard(&e.Pool, s.reader.at)
 	s.reader.at = 0
 	s.reader.part = partNowhere
+	if p := s.packed; p != nil { // what comes is not worth decompressing
+		p.in.Discard(&e.Pool, p.in.Len())
+		s.in.Discard(&e.Pool, s.in.Len())
+		s.reader.mode = readNothing
+	}
+	s.account(e)
 }
 
 // Undecided reports whether the session stands in no column of the ledger yet:

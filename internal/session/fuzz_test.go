@@ -163,7 +163,7 @@ func FuzzProductionHead(f *testing.F) {
 	f.Add([]byte("\x07\x00\x00\x01\x00\x00\x00\x02\x00\x00\x00"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var s Session
-		id, ok := s.preparedID(b)
+		id, _, ok := s.preparedID(b)
 		if ok && (len(b) < 16 || b[3] != 1 || b[4] != 0 || id != uint32(b[5])|uint32(b[6])<<8|uint32(b[7])<<16|uint32(b[8])<<24) {
 			t.Errorf("preparedID(%x) = %d", b, id)
 		}

@@ -27,7 +27,7 @@ type login struct {
 
 // maxRounds bounds an authentication: a switch, and an exchange of four packets
 // before and after it, are the longest there is.
-const maxRounds = 16
+const maxRounds = 8
 
 // clientLogin reads the client's first packet and decides whether the session
 // can be replayed.
@@ -43,6 +43,7 @@ func (s *Session) clientLogin(e *Env, payload []byte) {
 		return
 	}
 	s.reader.mode = readAuth
+	s.authAck = s.reader.acked
 	s.clientCaps, s.clientExtended = l.Capabilities, l.Extended
 	if s.outcome != undecided {
 		return
@@ -86,6 +87,8 @@ func (s *Session) Head(e *Env, kind mysql.Kind, sequence uint8, payload []byte) 
 		if s.login != nil && (s.phase == LoggingIn || s.relogin) {
 			s.authReply(e, sequence, payload)
 		}
+	case kind == mysql.Kind(mysql.ComInitDB) && s.initsDB && s.login != nil && payload[0] == headerErr:
+		s.refused(e, payload) // no such schema, as in a login
 	case kind == mysql.Kind(mysql.ComStmtPrepare):
 		id, _, params, ok := mysql.ParsePrepareOK(payload)
 		s.statements.targetAnswered(id, params, ok)
@@ -106,6 +109,7 @@ func (s *Session) greeted(e *Env, sequence uint8, payload []byte) {
 		s.refuse(e, fmt.Sprintf("the target's greeting cannot be read: %v", err))
 		return
 	}
+	s.login.rounds = 0
 	target := DialectOf(&g)
 	s.multi = s.multiStatements()
 	s.target, s.targetID = target.Version, g.ConnectionID
@@ -214,6 +218,7 @@ func (s *Session) loggedIn(e *Env) {
 		e.Out.Kinds = append(e.Out.Kinds, byte(mysql.ComInitDB))
 		s.loginEnds++
 		s.initsDB = true
+		s.login = l // until it is answered
 	}
 }
 

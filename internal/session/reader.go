@@ -67,6 +67,9 @@ func (s *Session) plain(e *Env, b []byte, ack, end seq.Num) {
 		return
 	}
 	s.reader.acked, s.reader.end = ack, end
+	if !s.accepted && s.reader.mode >= readAuth && s.authAck.Before(ack) {
+		s.accepted = true
+	}
 	if s.in.Len() == 0 {
 		b = s.direct(e, b)
 	}
@@ -114,7 +117,7 @@ func (s *Session) read(e *Env) {
 // nowhere moves the cursor over n octets that are not for the target.
 func (s *Session) nowhere(e *Env, n int) {
 	if s.queue.unsentLen() == 0 {
-		s.in.Discard(&e.Pool, n)
+		s.in.Discard(&e.Pool, min(n, s.in.Len())) // less is left where the session ended meanwhile
 		return
 	}
 	// They lie behind records that wait: in a record of their own.
@@ -155,6 +158,7 @@ func (s *Session) packet(e *Env, h mysql.Header, b []byte) bool {
 		return true
 	case readAuth:
 		if h.Sequence != 0 {
+			s.authAck, s.accepted = r.acked, false
 			s.part(h, partNowhere)
 			return true
 		}
@@ -185,7 +189,7 @@ func (s *Session) packet(e *Env, h mysql.Header, b []byte) bool {
 	if len(b) > mysql.HeaderSize {
 		cmd = mysql.Command(b[mysql.HeaderSize])
 	}
-	large := mysql.HeaderSize+h.Length > e.StreamAbove
+	large := mysql.HeaderSize+h.Length > e.StreamAbove || s.outcome != undecided // only counted
 	if large && len(b) < min(textHead, mysql.HeaderSize+h.Length) {
 		return false
 	}
@@ -249,6 +253,11 @@ func (s *Session) packetEnd() {
 // queued.
 func (s *Session) command(e *Env, cmd mysql.Command, size, left int, f recordFlags) bool {
 	s.reader.last = cmd
+	if p := s.packed; p != nil {
+		if p.commands++; p.commands > maxCommands && s.outcome == undecided {
+			s.lose(e, ledger.Compression)
+		}
+	}
 	e.Counts.Commands.Captured++
 	if s.left {
 		s.lose(e, ledger.TargetClosed)

@@ -19,26 +19,26 @@ func (s *Session) ProductionHead(e *Env, seg *wire.Segment) {
 	if s.packed != nil {
 		b = e.Decompressor.Head(s.packed.how, b, mysql.HeaderSize+mysql.PrepareOKSize)
 	}
-	if id, ok := s.preparedID(b); ok {
-		s.statements.productionAnswered(id, seg.Seq, seg.Ack)
+	if id, params, ok := s.preparedID(b); ok {
+		s.statements.productionAnswered(id, params, seg.Seq, seg.Ack)
 		s.advance(e)
 	}
 }
 
-// preparedID returns the statement id if b begins with the answer to a PREPARE.
+// preparedID returns the statement id and the number of placeholders if b begins with the answer to a PREPARE.
 // Its sequence id is 1, but in a compressed session it follows the ids of the
 // request's compressed packets.
-func (s *Session) preparedID(b []byte) (id uint32, ok bool) {
+func (s *Session) preparedID(b []byte) (id uint32, params uint16, ok bool) {
 	h, ok := mysql.ParseHeader(b)
 	size := mysql.PrepareOKSize
 	if caps, _ := s.spoken(); caps.Has(mysql.ClientOptionalResultsetMetadata) {
 		size++
 	}
 	if !ok || h.Length != size || h.Sequence != 1 && s.packed == nil || len(b) < mysql.HeaderSize+mysql.PrepareOKSize {
-		return 0, false
+		return 0, 0, false
 	}
-	id, _, _, ok = mysql.ParsePrepareOK(b[mysql.HeaderSize:])
-	return id, ok
+	id, _, params, ok = mysql.ParsePrepareOK(b[mysql.HeaderSize:])
+	return id, params, ok
 }
 
 // Report takes what the target sent since the last report: the state of the
@@ -60,6 +60,9 @@ func (s *Session) Report(e *Env, r *wire.Report, ended, errors int, frame [16]by
 	if k := min(ended, int(s.loginEnds)); k > 0 {
 		s.loginEnds -= uint8(k)
 		ended -= k
+		if s.loginEnds == 0 && s.initsDB && !s.relogin {
+			s.login = nil
+		}
 	}
 	if s.phase >= Ready {
 		e.Counts.Commands.Errors += uint64(min(errors, ended))

@@ -1019,8 +1019,9 @@ func TestCommandsBecomeTheFile(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			m := ready(t, newClient().login())
-			c := newClient()
+			c := newClient().login()
+			m := ready(t, c)
+			c.items = nil
 			tt.client(c)
 			for i := range c.items {
 				m.feed(&c.items[i]) // nothing of it arrives

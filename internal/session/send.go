@@ -16,6 +16,7 @@ const (
 	gateQuit              // COM_QUIT goes with the FIN, after the last response
 	gateStatement         // the target has not answered the PREPARE
 	gateProductionID      // production's answer to the PREPARE is not captured yet
+	gateLogin             // the client has not read production's answer to its login yet: it may be refused
 	gateWhole             // its beginning is not all there
 	gateRefused           // never: what it depends on was refused; it is skipped
 	gateUnknown           // never: it names a statement nobody knows; the session ends
@@ -71,7 +72,7 @@ func (s *Session) advance(e *Env) {
 			switch s.waiting {
 			case gateNone:
 			case gateRefused:
-				s.skipCommand(e, rec, s.statements.refusal(b))
+				s.skipCommand(e, rec, s.refusal(rec, b))
 			case gateUnknown:
 				s.lose(e, ledger.StatementID)
 				return
@@ -127,6 +128,8 @@ func (s *Session) gate(e *Env, rec *record, b []byte) gate {
 		return gatePause
 	case rec.has(begun):
 		return gateNone
+	case !s.accepted:
+		return gateLogin
 	case s.relogin:
 		return gateChangeUser
 	case rec.has(file):
@@ -148,7 +151,10 @@ func (s *Session) gate(e *Env, rec *record, b []byte) gate {
 		}
 		return gateNone
 	case rec.cmd.UsesStatement():
-		return s.statements.gate(e.Now, rec.at, b, s.mariadb())
+		if len(b) < streamHead {
+			return gateNone // malformed: the server will say so
+		}
+		return s.statements.gate(e.Now, rec.at, b, s.statementID(b), s.mariadb())
 	case rec.cmd == mysql.ComQuery:
 		s.seeAttributes(b)
 		if rec.has(open) && len(b) < maxAttributes && s.sqlText(b) == nil {
@@ -241,6 +247,14 @@ func (s *Session) emit(e *Env, rec *record, b []byte) {
 	}
 	rec.end = s.Conn.Written()
 	s.queue.sent++
+}
+
+// refusal returns why a command whose gate is gateRefused is skipped.
+func (s *Session) refusal(rec *record, b []byte) ledger.Reason {
+	if rec.cmd.UsesStatement() && len(b) >= streamHead {
+		return s.statements.refusal(s.statementID(b))
+	}
+	return ledger.StatementID
 }
 
 // leaveOut skips a command whose turn it is.

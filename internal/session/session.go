@@ -88,6 +88,9 @@ type Env struct {
 	Out          Out
 	IDs          ConnectionIDs // nil: none is known
 
+	// Records is the storage of all sessions that is not the Pool's, in octets.
+	Records int
+
 	scratch []byte // a command in the target's form
 }
 
@@ -127,9 +130,11 @@ type Session struct {
 	infile    infileState
 	infileSeq uint8
 
-	ended       int   // responses that ended, of commands whose last octet was not sent yet
-	loginEnds   uint8 // responses of the login that have not ended: the intercept counts them too
-	initsDB     bool  // the last of these is to a COM_INIT_DB: the target's login takes no schema
+	ended       int     // responses that ended, of commands whose last octet was not sent yet
+	loginEnds   uint8   // responses of the login that have not ended: the intercept counts them too
+	accepted    bool    // the client has read production's answer to its login
+	authAck     seq.Num // its ACK number with the last packet of its login
+	initsDB     bool    // the last of these is to a COM_INIT_DB: the target's login takes no schema
 	clientGone  clientEnd
 	clientEndAt time.Duration // when it left
 	left        bool          // after its login at the target, the target closed with nothing unanswered
@@ -142,20 +147,22 @@ type Session struct {
 	productionID, targetID uint32 // the servers' numbers of the connection; 0: unknown
 
 	// The two dialects: see dialect.go.
-	clientCaps     mysql.Capabilities // as the client announced them
-	clientExtended mysql.Extended
-	caps           mysql.Capabilities // in effect on the target
-	extended       mysql.Extended
-	production     *Dialect      // nil: unknown
-	target         mysql.Version // of the target
-	packed         *packed       // the client compresses
-	heard          bool          // production's greeting to this client was captured
-	assumed        bool          // counted as one whose greeting was not
-	attributesSeen bool          // production is unknown, and the client sends query attributes
-	multi          bool          // a COM_QUERY may hold several statements
-	outside        bool          // the default schema is not one that is replayed
-	recollated     bool          // counted as one with another collation
+	clientCaps      mysql.Capabilities // as the client announced them
+	clientExtended  mysql.Extended
+	caps            mysql.Capabilities // in effect on the target
+	extended        mysql.Extended
+	production      *Dialect      // nil: unknown
+	target          mysql.Version // of the target
+	packed          *packed       // the client compresses
+	heard           bool          // production's greeting to this client was captured
+	assumed         bool          // counted as one whose greeting was not
+	attributesKnown bool          // as far as it is known from production's greeting or a COM_QUERY
+	attributesSeen  bool          // production is unknown, and the client sends query attributes
+	multi           bool          // a COM_QUERY may hold several statements
+	outside         bool          // the default schema is not one that is replayed
+	recollated      bool          // counted as one with another collation
 
+	counted    int      // of Env.Records
 	heads      uint16   // packets of the target seen since the last report
 	headsAgain uint16   // of these, those seen since Resume: see there
 	frame      [16]byte // the intercept's framing state at RCV.NXT
@@ -199,11 +206,21 @@ func (s *Session) Busy() bool {
 
 // Storage returns the octets of storage the session holds.
 func (s *Session) Storage() int {
-	n := s.in.Cap() + s.Conn.Storage() + s.queue.storage() + s.statements.storage()
+	n := s.in.Cap() + s.Conn.Storage() + s.records()
 	if s.packed != nil {
 		n += s.packed.in.Cap()
 	}
 	return n
+}
+
+// records returns the octets of storage that are not the Pool's.
+func (s *Session) records() int { return s.queue.storage() + s.statements.storage() }
+
+// account brings Env.Records up to date.
+func (s *Session) account(e *Env) {
+	n := s.records()
+	e.Records += n - s.counted
+	s.counted = n
 }
 
 // Open connects to the target from flow.Src. The caller has registered the
@@ -303,4 +320,5 @@ func (s *Session) Poll(e *Env) {
 	e.Counts.Send.Retransmits += uint64(s.Conn.Retransmits)
 	s.Conn.Retransmits = 0
 	s.checkFate(e)
+	s.account(e)
 }

@@ -57,7 +57,7 @@ type item struct {
 func newClient() *client {
 	c := &client{nxt: 0xffffff00, prod: 0xfffffe80, nextID: 1, statements: make(map[uint32]string), long: make(map[uint32]bool)}
 	c.read = c.prod
-	c.dialect = &Dialect{Capabilities: modelCaps, Charset: 45}
+	c.dialect = &Dialect{Capabilities: modelCaps, Charset: 45, Version: mysql.Version{MariaDB: true, Major: 10, Minor: 11}}
 	c.answer(90) // the greeting
 	return c
 }

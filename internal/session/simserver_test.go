@@ -51,7 +51,7 @@ type serverConn struct {
 	caps       mysql.Capabilities
 	salt       byte
 	statements map[uint32]string
-	long       map[uint32][]uint16 // parameters sent by COM_STMT_SEND_LONG_DATA
+	long       map[uint32][]byte // parameters sent by COM_STMT_SEND_LONG_DATA
 	last       uint32
 	file       []byte
 	loading    string
@@ -84,7 +84,7 @@ func (v *server) fault(format string, args ...any) {
 }
 
 func (v *server) connect() {
-	v.conn = serverConn{statements: make(map[uint32]string), long: make(map[uint32][]uint16), seq: 1}
+	v.conn = serverConn{statements: make(map[uint32]string), long: make(map[uint32][]byte), seq: 1}
 	v.cut, v.leaves = false, false
 }
 
@@ -384,7 +384,7 @@ func (v *server) statement(out []byte, cmd mysql.Command, p []byte) []byte {
 		delete(c.statements, id)
 		return out
 	case cmd == mysql.ComStmtSendLongData:
-		c.long[id] = []uint16{0}
+		c.long[id] = []byte{1}
 		return out
 	case cmd == mysql.ComStmtReset:
 		delete(c.long, id)

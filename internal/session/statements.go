@@ -1,9 +1,8 @@
 package session
 
 import (
-	"encoding/binary"
-	"slices"
 	"time"
+	"unsafe"
 
 	"mrtecopy/internal/ledger"
 	"mrtecopy/internal/mysql"
@@ -22,16 +21,24 @@ type statement struct {
 	nth                uint32  // of the client's PREPAREs
 	above              uint32  // production's id is above this one, which was known before
 	params             uint16  // placeholders, by the target's answer
+	spoken             uint16  // the same by production's, with known
 	flags              statementFlags
+	counted            bool          // spoken is known
+	longData           bool          // COM_STMT_SEND_LONG_DATA came since the last EXECUTE
+	tainted            bool          // an EXECUTE that used up long data may not have been captured
 	why                ledger.Reason // refused by us: it was left out
 	bound              *binding      // where its executions are rewritten; else nil
 }
 
 // A binding is what a COM_STMT_EXECUTE says by leaving it out.
 type binding struct {
-	types []byte   // of the parameters: 2 bytes each
-	long  []uint16 // the parameters that COM_STMT_SEND_LONG_DATA sent since the last EXECUTE
+	types []byte // of the parameters: 2 bytes each
+	long  []byte // a bit for each parameter that COM_STMT_SEND_LONG_DATA sent since the last EXECUTE
 }
+
+// differs reports whether the servers see another number of placeholders, as they
+// do in executable comments: values cannot be told apart then.
+func (s *statement) differs() bool { return s.counted && s.spoken != s.params }
 
 // binding returns where s keeps what its executions leave out.
 func (s *statement) binding() *binding {
@@ -58,12 +65,14 @@ const (
 // the server thread did before.
 type statements struct {
 	all     []statement // in the order of the PREPAREs
+	sentTo  int         // all[:sentTo] were sent or left out
+	ended   int         // all[:ended] were answered by the target
 	count   uint32      // PREPAREs so far
 	highest uint32      // of production's ids that are known
 	holes   bool        // octets were not captured, which may have held a PREPARE
 }
 
-func (t *statements) storage() int { return cap(t.all) * 40 }
+func (t *statements) storage() int { return cap(t.all) * int(unsafe.Sizeof(statement{})) }
 
 // prepare records a PREPARE that the client sent.
 func (t *statements) prepare(end, ack seq.Num) {
@@ -76,7 +85,7 @@ func (t *statements) unprepare() { t.all = t.all[:len(t.all)-1] }
 
 // productionAnswered takes the id in production's answer, which began at the
 // server's sequence number at and acknowledged the client's octets before ack.
-func (t *statements) productionAnswered(id uint32, at, ack seq.Num) {
+func (t *statements) productionAnswered(id uint32, params uint16, at, ack seq.Num) {
 	var only *statement
 	n := 0
 	for i := range t.all {
@@ -92,6 +101,7 @@ func (t *statements) productionAnswered(id uint32, at, ack seq.Num) {
 		}
 		if s.ack == at { // the response begins where the client had read to
 			t.know(s, id)
+			s.spoken, s.counted = params, true
 			return
 		}
 		if s.ack.Before(at) {
@@ -103,6 +113,7 @@ func (t *statements) productionAnswered(id uint32, at, ack seq.Num) {
 	// between several, one of which may have failed, nothing decides.
 	if n == 1 && only.flags&unsure == 0 {
 		t.know(only, id)
+		only.spoken, only.counted = params, true
 		return
 	}
 	for i := range t.all {
@@ -169,38 +180,38 @@ func (t *statements) unresolved(nth uint32) *statement {
 // targetAnswered takes the target's next answer to a PREPARE: answers come in
 // order.
 func (t *statements) targetAnswered(id uint32, params uint16, ok bool) {
-	for i := range t.all {
-		s := &t.all[i]
-		if s.flags&(sent|answered) != sent {
-			continue
+	for ; t.ended < t.sentTo; t.ended++ {
+		if s := &t.all[t.ended]; s.flags&answered == 0 {
+			s.flags |= answered
+			s.target, s.params = id, params
+			if !ok {
+				s.flags |= refused
+			}
+			t.ended++
+			return
 		}
-		s.flags |= answered
-		s.target, s.params = id, params
-		if !ok {
-			s.flags |= refused
-		}
-		return
 	}
 }
 
 // leftOut says that the next PREPARE does not go to the target, so that what
 // uses its statement does not either.
 func (t *statements) leftOut(why ledger.Reason) {
-	for i := range t.all {
-		if s := &t.all[i]; s.flags&sent == 0 {
-			s.flags |= sent | answered | refused
-			s.why = why
-			return
-		}
+	if t.sentTo < len(t.all) {
+		s := &t.all[t.sentTo]
+		s.flags |= sent | answered | refused
+		s.why = why
+		t.sentTo++
 	}
 }
 
-// refusal returns why the command in b is left out with its statement.
-func (t *statements) refusal(b []byte) ledger.Reason {
-	if len(b) >= streamHead {
-		if s := t.find(binary.LittleEndian.Uint32(b[mysql.HeaderSize+1:])); s != nil && s.why != ledger.None {
-			return s.why
-		}
+// refusal returns why a command on a statement is left out with it.
+func (t *statements) refusal(id uint32) ledger.Reason {
+	switch s := t.find(id); {
+	case s == nil:
+	case s.why != ledger.None:
+		return s.why
+	case s.tainted && s.flags&refused == 0:
+		return ledger.CaptureGap
 	}
 	return ledger.StatementID
 }
@@ -209,9 +220,11 @@ func (t *statements) refusal(b []byte) ledger.Reason {
 func (t *statements) gap() {
 	t.holes = true
 	for i := range t.all {
-		if s := &t.all[i]; s.flags&known == 0 {
+		s := &t.all[i]
+		if s.flags&known == 0 {
 			s.flags |= unsure
 		}
+		s.tainted = s.tainted || s.longData
 	}
 }
 
@@ -219,11 +232,9 @@ func (t *statements) gap() {
 func (t *statements) sent(cmd mysql.Command) {
 	switch cmd {
 	case mysql.ComStmtPrepare:
-		for i := range t.all {
-			if s := &t.all[i]; s.flags&sent == 0 {
-				s.flags |= sent
-				return
-			}
+		if t.sentTo < len(t.all) {
+			t.all[t.sentTo].flags |= sent
+			t.sentTo++
 		}
 	case mysql.ComResetConnection, mysql.ComChangeUser: // they deallocate what was prepared before
 		for i := range t.all {
@@ -237,11 +248,8 @@ func (t *statements) sent(cmd mysql.Command) {
 
 // find returns the statement that the client means by id; nil: none is known.
 func (t *statements) find(id uint32) *statement {
-	for i := len(t.all) - 1; i >= 0; i-- {
+	for i := t.sentTo - 1; i >= 0; i-- { // others come later
 		s := &t.all[i]
-		if s.flags&sent == 0 {
-			continue // it comes later
-		}
 		if id == lastPrepared || s.flags&(known|gone) == known && s.production == id {
 			return s
 		}
@@ -251,11 +259,7 @@ func (t *statements) find(id uint32) *statement {
 
 // gate says whether the command in b, captured at at, may be sent: both servers'
 // ids of its statement must be known.
-func (t *statements) gate(now, at time.Duration, b []byte, mariadb bool) gate {
-	if len(b) < streamHead {
-		return gateNone // malformed: the server will say so
-	}
-	id := binary.LittleEndian.Uint32(b[mysql.HeaderSize+1:])
+func (t *statements) gate(now, at time.Duration, b []byte, id uint32, mariadb bool) gate {
 	if id == lastPrepared && mariadb {
 		return gateNone
 	}
@@ -278,7 +282,7 @@ func (t *statements) gate(now, at time.Duration, b []byte, mariadb bool) gate {
 		return gateNone
 	case s.flags&answered == 0:
 		return gateStatement
-	case s.flags&refused != 0:
+	case s.flags&refused != 0, s.tainted && mysql.Command(b[mysql.HeaderSize]) == mysql.ComStmtExecute:
 		return gateRefused
 	}
 	return gateNone
@@ -321,22 +325,40 @@ func (t *statements) target(id uint32, mariadb bool) uint32 {
 // noStatement is an id that no server gives: they begin with 1.
 const noStatement = 0
 
-// longData notes that a parameter of the client's statement has no value in the
-// next EXECUTE.
-func (t *statements) longData(id uint32, param uint16) {
+// addLongData notes that a parameter of the client's statement has no value in
+// the next EXECUTE.
+func (t *statements) addLongData(id uint32, param uint16, stripping bool) {
 	s := t.find(id)
 	if s == nil {
 		return
 	}
-	if b := s.binding(); !slices.Contains(b.long, param) {
-		b.long = append(b.long, param)
+	s.longData = true
+	if !stripping || param >= s.params {
+		return
+	}
+	b := s.binding()
+	for len(b.long) <= int(param/8) {
+		b.long = append(b.long, 0)
+	}
+	b.long[param/8] |= 1 << (param % 8)
+}
+
+// noLongData says that the long data of a statement was used up, or taken back.
+func (t *statements) noLongData(id uint32) {
+	s := t.find(id)
+	if s == nil {
+		return
+	}
+	s.longData = false
+	if s.bound != nil {
+		s.bound.long = s.bound.long[:0]
 	}
 }
 
-// noLongData takes that back.
-func (t *statements) noLongData(id uint32) {
-	if s := t.find(id); s != nil && s.bound != nil {
-		s.bound.long = s.bound.long[:0]
+// untaint says that COM_STMT_RESET has taken all long data back.
+func (t *statements) untaint(id uint32) {
+	if s := t.find(id); s != nil {
+		s.tainted = false
 	}
 }
 
@@ -352,11 +374,19 @@ func (t *statements) close(id uint32) {
 // refused: a later one was answered by production.
 func (t *statements) sweep() {
 	kept := t.all[:0]
+	sentTo, ended := t.sentTo, t.ended
 	for i, s := range t.all {
 		done := s.flags&(gone|answered) == gone|answered
 		failed := s.flags&(refused|known) == refused && i < len(t.all)-1
 		if !done && !failed {
 			kept = append(kept, s)
+			continue
+		}
+		if i < sentTo {
+			t.sentTo--
+		}
+		if i < ended {
+			t.ended--
 		}
 	}
 	t.all = kept

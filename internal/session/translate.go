@@ -32,6 +32,8 @@ func (s *Session) send(e *Env, rec *record, b []byte) ledger.Reason {
 		s.sendKill(e, b, kill, target)
 	case rec.cmd == mysql.ComStmtBulkExecute && !s.extended.Has(mysql.MariaDBStmtBulk):
 		said = !rec.has(open) && s.sendBulk(e, rec, b)
+	case rec.cmd == mysql.ComStmtExecute && s.puzzling(b):
+		said = false
 	case rec.cmd == mysql.ComStmtExecute && s.stripping():
 		said = !rec.has(open) && s.sendExecute(e, b)
 	case rec.cmd.UsesStatement():
@@ -53,7 +55,7 @@ func (s *Session) sendStatement(e *Env, cmd mysql.Command, b []byte) {
 		s.Conn.Write(&e.Pool, b) // malformed: the server will say so
 		return
 	}
-	id := binary.LittleEndian.Uint32(b[at:])
+	id := s.statementID(b)
 	var target [4]byte
 	binary.LittleEndian.PutUint32(target[:], s.statements.target(id, s.mariadb()))
 	s.Conn.Write(&e.Pool, b[:at])
@@ -68,10 +70,13 @@ func (s *Session) sendStatement(e *Env, cmd mysql.Command, b []byte) {
 	case mysql.ComStmtClose:
 		s.statements.close(id)
 	case mysql.ComStmtSendLongData:
-		if s.stripping() && len(b) >= at+6 {
-			s.statements.longData(id, binary.LittleEndian.Uint16(b[at+4:]))
+		if len(b) >= at+6 {
+			s.statements.addLongData(id, binary.LittleEndian.Uint16(b[at+4:]), s.stripping())
 		}
 	case mysql.ComStmtReset:
+		s.statements.untaint(id)
+		s.statements.noLongData(id)
+	case mysql.ComStmtExecute:
 		s.statements.noLongData(id)
 	}
 }
@@ -86,8 +91,11 @@ func (s *Session) sendQuery(e *Env, rec *record, b []byte, kill policy.Kill, tar
 		return false
 	}
 	front := b[mysql.HeaderSize : len(b)-len(text)] // the command byte, and attributes
-	if s.stripping() {
-		if rec.has(open) {
+	// Of a command of several packets, as of one that is streamed.
+	if fixed := rec.has(open) || len(b) > mysql.HeaderSize+mysql.MaxPayload; fixed && kill.End > 0 {
+		return false
+	} else if s.stripping() {
+		if fixed {
 			s.Conn.Write(&e.Pool, b[:mysql.HeaderSize+1])
 			s.Conn.Write(&e.Pool, bytes.Repeat([]byte{' '}, len(front)-1))
 			s.Conn.Write(&e.Pool, text)
@@ -119,23 +127,48 @@ func (s *Session) sendKill(e *Env, b []byte, kill policy.Kill, target uint32) {
 	s.Conn.Write(&e.Pool, b[mysql.HeaderSize+kill.End:])
 }
 
+// puzzling reports whether a COM_STMT_EXECUTE cannot be read for certain: its
+// statement has other placeholders on the target, or it has placeholders and
+// nothing has told yet whether the client sends attributes.
+func (s *Session) puzzling(b []byte) bool {
+	const at = mysql.HeaderSize + 1
+	if len(b) < at+4 {
+		return false
+	}
+	st := s.statements.find(s.statementID(b))
+	return st != nil && (st.differs() || st.params > 0 && s.production == nil && !s.attributesKnown && s.clientCaps.Has(mysql.ClientQueryAttributes))
+}
+
+// statementID returns the id in a command on a statement. MariaDB's id for the
+// last one prepared is nobody's where production is MySQL.
+func (s *Session) statementID(b []byte) uint32 {
+	id := binary.LittleEndian.Uint32(b[mysql.HeaderSize+1:])
+	if p := s.production; id == lastPrepared && p != nil && !p.Version.MariaDB {
+		return noStatement
+	}
+	return id
+}
+
 // sendExecute writes a COM_STMT_EXECUTE without its attributes.
 func (s *Session) sendExecute(e *Env, b []byte) bool {
 	payload := b[mysql.HeaderSize:]
 	if len(payload) < 5 {
 		return false
 	}
-	st := s.statements.find(binary.LittleEndian.Uint32(payload[1:]))
-	if st == nil {
+	st := s.statements.find(s.statementID(b))
+	if st == nil || st.differs() {
 		return false
 	}
 	bound := st.binding()
 	out, types, ok := mysql.StripExecute(e.scratch[:0], payload, int(st.params), bound.types, bound.long)
 	e.keepScratch(out)
 	if !ok {
+		// It may have brought other types, and used up long data that the target
+		// still has: without them the next one is not read either.
+		bound.types = nil
 		return false
 	}
-	bound.types, bound.long = types, bound.long[:0]
+	bound.types, bound.long, st.longData = types, bound.long[:0], false
 	binary.LittleEndian.PutUint32(out[1:], st.target)
 	s.writeCommand(e, out)
 	return true
@@ -148,8 +181,8 @@ func (s *Session) sendBulk(e *Env, rec *record, b []byte) bool {
 	if len(payload) < 5 {
 		return false
 	}
-	st := s.statements.find(binary.LittleEndian.Uint32(payload[1:]))
-	if st == nil {
+	st := s.statements.find(s.statementID(b))
+	if st == nil || st.differs() {
 		return false
 	}
 	bound := st.binding()
@@ -187,6 +220,9 @@ const maxScratch = 1 << 20
 // wantsWhole reports whether cmd is not streamed, whatever its size, since its
 // values may have to be told apart.
 func (s *Session) wantsWhole(cmd mysql.Command) bool {
+	if s.outcome != undecided {
+		return false
+	}
 	switch unknown := s.phase < LoggingIn; cmd {
 	case mysql.ComStmtExecute:
 		return s.hasAttributes() && (unknown || s.stripping())
