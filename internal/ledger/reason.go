@@ -24,6 +24,8 @@ const (
 	OpenedBeforeStart
 	// NoLogin: the client left, or sent something else, before its login.
 	NoLogin
+	// ProductionRefused: production refused the client's login.
+	ProductionRefused
 	// LoginRefused: the target answered the login with an error.
 	LoginRefused
 	// PortInUse: no free source port was left for the client's address on the
@@ -82,6 +84,7 @@ var reasons = [NumReasons]struct{ name, hint string }{
 	UnknownUser:       {"unknown_user", "the credentials file has no line for these users; add USER:PASSWORD, or *=ACCOUNT:PASSWORD for all"},
 	OpenedBeforeStart: {"opened_before_start", "these were open before mrtecopy started; they count from their next login on"},
 	NoLogin:           {"no_login", "these clients left before they logged in: health checks, port scans"},
+	ProductionRefused: {"production_refused", "production refused these logins, so they are not replayed either"},
 	LoginRefused:      {"login_refused", "the target refuses the login; compare its accounts with the credentials file, and see the target's error log"},
 	PortInUse:         {"port_in_use", "the target still holds connections from the same address and port; see ss -tn on the target"},
 	UnmappableClient:  {"unmappable_client", "clients on the target's or the intercept's own host cannot be forged"},

@@ -10,9 +10,16 @@ import (
 )
 
 // ProductionHead takes a segment of production's that may begin the answer to a
-// PREPARE, compressed as the client's packets are.
+// PREPARE, compressed as the client's packets are, or refuse the login.
 func (s *Session) ProductionHead(e *Env, seg *wire.Segment) {
-	if s.phase == Over || !s.statements.unknown() {
+	if s.phase == Over {
+		return
+	}
+	if !s.accepted && refusesLogin(seg.Payload) {
+		s.skip(e, ledger.ProductionRefused)
+		return
+	}
+	if !s.statements.unknown() {
 		return
 	}
 	b := seg.Payload
@@ -23,6 +30,13 @@ func (s *Session) ProductionHead(e *Env, seg *wire.Segment) {
 		s.statements.productionAnswered(id, params, seg.Seq, seg.Ack)
 		s.advance(e)
 	}
+}
+
+// refusesLogin reports whether b, which production says before the client has
+// read its answer to the login, begins with an ERR.
+func refusesLogin(b []byte) bool {
+	h, ok := mysql.ParseHeader(b)
+	return ok && h.Sequence >= 2 && h.Length >= 3 && len(b) > mysql.HeaderSize && b[mysql.HeaderSize] == headerErr
 }
 
 // preparedID returns the statement id and the number of placeholders if b begins with the answer to a PREPARE.
