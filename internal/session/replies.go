@@ -27,7 +27,7 @@ func (s *Session) ProductionHead(e *Env, seg *wire.Segment) {
 		b = e.Decompressor.Head(s.packed.how, b, mysql.HeaderSize+mysql.PrepareOKSize)
 	}
 	if id, params, ok := s.preparedID(b); ok {
-		s.statements.productionAnswered(id, params, seg.Seq, seg.Ack)
+		s.statements.productionAnswered(id, params, seg.Seq, seg.Ack, s.reader.end)
 		s.advance(e)
 	}
 }

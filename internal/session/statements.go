@@ -84,8 +84,9 @@ func (t *statements) prepare(end, ack seq.Num) {
 func (t *statements) unprepare() { t.all = t.all[:len(t.all)-1] }
 
 // productionAnswered takes the id in production's answer, which began at the
-// server's sequence number at and acknowledged the client's octets before ack.
-func (t *statements) productionAnswered(id uint32, params uint16, at, ack seq.Num) {
+// server's sequence number at and acknowledged the client's octets before ack;
+// those before read were read.
+func (t *statements) productionAnswered(id uint32, params uint16, at, ack, read seq.Num) {
 	var only *statement
 	n := 0
 	for i := range t.all {
@@ -111,6 +112,9 @@ func (t *statements) productionAnswered(id uint32, params uint16, at, ack seq.Nu
 	}
 	// A pipelined PREPARE's answer begins behind others. One candidate is it;
 	// between several, one of which may have failed, nothing decides.
+	if read.Before(ack) { // it may answer one that is behind a hole, and not read yet
+		return
+	}
 	if n == 1 && only.flags&unsure == 0 {
 		t.know(only, id)
 		only.spoken, only.counted = params, true
@@ -154,9 +158,9 @@ func (t *statements) infer(id uint32) *statement {
 				return nil
 			}
 			return only
-		case s.flags&(sent|gone|ambiguous) != sent || s.above >= id:
+		case s.flags&(sent|gone) != sent || s.above >= id:
 		default:
-			several = only != nil
+			several = only != nil || s.flags&ambiguous != 0
 			only = s
 		}
 	}
