@@ -38,6 +38,11 @@ func settings(v *config.Values, local []netip.Addr) (c replay.Config, err error)
 	if c.Policy, err = rules(v); err != nil {
 		return c, err
 	}
+	for _, name := range v.Strings("users") {
+		if slices.Contains(v.Strings("exclude-users"), name) {
+			return c, v.Errorf("exclude-users", "%q is named by --users as well", name)
+		}
+	}
 	c.Filter = session.Filter{Users: set(v.Strings("users")), ExcludeUsers: set(v.Strings("exclude-users")), Schemas: set(v.Strings("schemas"))}
 	c.CleartextPassword = v.Bool("allow-cleartext-password")
 	if c.Duration, err = v.Duration("duration"); err != nil {
@@ -93,12 +98,12 @@ func rules(v *config.Values) (c policy.Config, err error) {
 	case "read":
 		c.OnlyRead = true
 	default:
-		return c, v.Errorf("only", "%q is not read", only)
+		return c, v.Errorf("only", "%q: there is one value, read", only)
 	}
-	for _, text := range v.Strings("exclude") {
+	for _, text := range v.Texts("exclude") {
 		re, err := regexp.Compile(text)
 		if err != nil {
-			return c, v.Errorf("exclude", "%v; a comma inside is written \\x2c", err)
+			return c, v.Errorf("exclude", "%v; see https://golang.org/s/re2syntax", err)
 		}
 		c.Exclude = append(c.Exclude, re)
 	}

@@ -119,7 +119,7 @@ func (s *Status) hints(b *strings.Builder, c *Counts) {
 			what, n, all = "commands", c.Commands.Skipped[r], c.Commands.Captured
 		}
 		share := 100 * float64(n) / float64(max(all, 1))
-		if n > 0 && (s.skipped[r] == 0 || max(share-s.skipped[r], s.skipped[r]-share) >= shareStep) {
+		if n > 0 && (s.skipped[r] == 0 || share-s.skipped[r] >= shareStep) {
 			s.skipped[r] = share
 			hint("%s: %s of %s skipped: %s", r, percent(n, all), what, r.Hint())
 		}

@@ -31,6 +31,7 @@ var ErrLosses = errors.New("finished with losses")
 func Run(app *cli.App, args []string) int {
 	app.ExitErrHandler = func(*cli.Context, error) {} // the library's own would exit
 	app.OnUsageError = usageError
+	app.DisableSliceFlagSeparator = true // not every text is a list: config.Values takes lists apart
 	prepare(app.Commands)
 	err := app.Run(args)
 	var usage *config.UsageError

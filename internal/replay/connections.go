@@ -12,6 +12,7 @@ type connections struct {
 
 type pairedID struct {
 	target uint32
+	killed bool // by a client
 	others bool // another one had the same id: several servers, or one that began anew
 }
 
@@ -23,7 +24,7 @@ func (c *connections) Add(production, target uint32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	_, taken := c.ids[production]
-	c.ids[production] = pairedID{target, taken}
+	c.ids[production] = pairedID{target: target, others: taken}
 }
 
 // Remove implements session.ConnectionIDs.
@@ -46,4 +47,21 @@ func (c *connections) Target(production uint64) (uint32, bool) {
 	defer c.mu.Unlock()
 	k := c.ids[uint32(production)]
 	return k.target, k.target != 0 && !k.others
+}
+
+// Kill implements session.ConnectionIDs.
+func (c *connections) Kill(production uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k, ok := c.ids[uint32(production)]; ok && !k.others {
+		k.killed = true
+		c.ids[uint32(production)] = k
+	}
+}
+
+// Killed implements session.ConnectionIDs.
+func (c *connections) Killed(production uint32) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ids[production].killed
 }

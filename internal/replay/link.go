@@ -52,7 +52,7 @@ func (l *link) run(ctx context.Context) {
 			}
 			if err.Error() != lastErr {
 				lastErr = err.Error()
-				l.log.Warn("no intercept: sessions wait; is it running there, does a firewall stop the port?", "error", err)
+				l.log.Warn("no intercept: sessions wait. If nothing answers: is it running there, does a firewall stop the port?", "error", err)
 			}
 			sleep(ctx, pause)
 			pause = min(2*pause, redialMax)

@@ -31,6 +31,10 @@ func (s *shard) take(e *entry) {
 		clear(out.Segments)
 		out.Segments = out.Segments[:0]
 	}
+	if out.Unknown {
+		out.Unknown = false
+		s.sayOnce("unknown user\x00"+out.UnknownUser, "no credentials for a user, whose sessions are skipped", "user", out.UnknownUser)
+	}
 	if r := out.Refused; r != nil {
 		out.Refused = nil
 		s.sayRefused(r.User, r.Target, r.Text)
@@ -41,12 +45,16 @@ func (s *shard) take(e *entry) {
 func (s *shard) sayRefused(user, target, text string) {
 	const most = 512 // the target wrote it
 	text = text[:min(len(text), most)]
-	key := user + "\x00" + target + "\x00" + text
+	s.sayOnce(user+"\x00"+target+"\x00"+text, "the target refused a login", "user", user, "as", target, "error", text)
+}
+
+// sayOnce logs a message once for each key.
+func (s *shard) sayOnce(key, message string, args ...any) {
 	if _, ok := s.said[key]; ok || len(s.said) >= maxSaid {
 		return
 	}
 	s.said[key] = struct{}{}
-	s.log.Warn("the target refused a login", "user", user, "as", target, "error", text)
+	s.log.Warn(message, args...)
 }
 
 // flush sends what the turn produced: first what the intercept must know of it.

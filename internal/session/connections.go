@@ -10,6 +10,10 @@ type ConnectionIDs interface {
 	Remove(production, target uint32)
 	// Target returns the target's connection for production's.
 	Target(production uint64) (target uint32, ok bool)
+	// Kill says that a KILL of production's connection is replayed.
+	Kill(production uint64)
+	// Killed reports whether that was said.
+	Killed(production uint32) bool
 }
 
 // connected makes the session known under production's id of its connection.
@@ -17,6 +21,11 @@ func (s *Session) connected(e *Env) {
 	if e.IDs != nil && s.productionID != 0 {
 		e.IDs.Add(s.productionID, s.targetID)
 	}
+}
+
+// killed reports whether a client's KILL of the session was replayed.
+func (s *Session) killed(e *Env) bool {
+	return e.IDs != nil && s.productionID != 0 && e.IDs.Killed(s.productionID)
 }
 
 // disconnected takes that back.

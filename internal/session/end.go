@@ -118,8 +118,27 @@ func (s *Session) Lose(e *Env, why ledger.Reason) { s.lose(e, why) }
 // Skip ends a session that cannot be replayed, before it began.
 func (s *Session) Skip(e *Env, why ledger.Reason) { s.skip(e, why) }
 
+// killedByClient ends a session whose connection the target closed for a KILL
+// that was replayed, as production closed it: what was under way ended with it.
+func (s *Session) killedByClient(e *Env) {
+	for i := s.queue.head; i < s.queue.sent; i++ {
+		if r := &s.queue.all[i]; r.has(counts) {
+			s.answered(e, r)
+			e.Counts.Commands.Errors++
+			r.flags &^= counts
+		}
+	}
+	s.empty(&e.Counts.Commands.Lost, ledger.TargetClosed)
+	s.replayed(e)
+	s.over(e)
+}
+
 // lose ends the replay: the session and all its open commands are lost.
 func (s *Session) lose(e *Env, why ledger.Reason) {
+	if why == ledger.TargetClosed && s.outcome == undecided && !s.stopped && s.killed(e) {
+		s.killedByClient(e)
+		return
+	}
 	if s.outcome != undecided || s.stopped {
 		if s.outcome != undecided && s.phase != Over {
 			s.over(e) // its column is decided, but it must end

@@ -54,6 +54,7 @@ func (s *Session) clientLogin(e *Env, payload []byte) {
 	}
 	user, password, ok := e.Credentials(l.User)
 	if !ok {
+		e.Out.Unknown, e.Out.UnknownUser = true, l.User
 		s.skip(e, ledger.UnknownUser)
 		return
 	}
@@ -233,6 +234,9 @@ func (s *Session) refused(e *Env, payload []byte) {
 			text += "; " + more
 		} else if se.Code == accessDenied {
 			text += "; servers say so of a wrong password, an unknown account, and an account that requires TLS alike"
+			if e.Auth.PublicKey != nil {
+				text += ", and of a password encrypted with another server's key (--target-public-key)"
+			}
 		}
 	}
 	s.refuse(e, text)

@@ -103,6 +103,9 @@ type Out struct {
 	InEffect bool
 	Caps     mysql.Capabilities
 	Extended mysql.Extended
+	// UnknownUser is a captured user for whom there are no credentials, with Unknown.
+	Unknown     bool
+	UnknownUser string
 	// Refused is the target's answer to a login.
 	Refused *Refusal
 }

@@ -68,6 +68,12 @@ func (m ids) Target(production uint64) (id uint32, ok bool) {
 	return id, ok
 }
 
+func (m ids) Kill(uint64)           {}
+func (m ids) Killed(id uint32) bool { return m[id] == killedID }
+
+// killedID is the target's number of a connection that a client killed.
+const killedID = 99
+
 // A session is known by production's id from its login until its end.
 func TestConnectionIDs(t *testing.T) {
 	m := newSim(t)
@@ -85,5 +91,39 @@ func TestConnectionIDs(t *testing.T) {
 	m.playOn(c, lockstep)
 	if len(known) > 0 {
 		t.Errorf("known at the end are %v", known)
+	}
+}
+
+// A session that the target closes for a client's KILL has ended as on
+// production; closed for anything else, it is lost.
+func TestKilledSession(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		killed  bool
+		account string
+	}{
+		{"by a client", true, "answered=2 errors=1 session replayed"},
+		{"by the target", false, "answered=1 lost.target_closed=1 session lost target_closed"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := newSim(t)
+			known := ids{}
+			m.env.IDs = known
+			m.peer.server.mute = "select sleep"
+			m.sess.ProductionConnected(4711)
+			c := newClient().login().query("select 1").query("select sleep(20)")
+			c.do(func(m *sim) {
+				m.settle(time.Second / 10)
+				if tt.killed {
+					known[4711] = killedID
+				}
+				m.reply(m.peer.leave(m.env.Now))
+			})
+			c.fin()
+			m.play(c, lockstep)
+			if got := m.account(); got != tt.account {
+				t.Errorf("account: %s, want %s", got, tt.account)
+			}
+		})
 	}
 }
