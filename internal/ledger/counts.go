@@ -54,6 +54,7 @@ type Sessions struct {
 	Skipped  ByReason
 	Lost     ByReason
 	Open     uint64 // a gauge: set when a sum is made, not counted
+	Knocking uint64 // a gauge, of Open: their SYN has waited for an answer for some seconds
 
 	Mapped      uint64 // of Captured: replayed from another address than the client's
 	PortChanged uint64 // of Captured: replayed from another port than the client's
@@ -128,6 +129,7 @@ func (s *Sessions) add(o *Sessions) {
 	s.Skipped.add(&o.Skipped)
 	s.Lost.add(&o.Lost)
 	s.Open += o.Open
+	s.Knocking += o.Knocking
 	s.Mapped += o.Mapped
 	s.PortChanged += o.PortChanged
 	s.GreetingMissed += o.GreetingMissed

@@ -38,6 +38,7 @@ type Status struct {
 	skipped [NumReasons]float64 // share in percent when last told
 	lost    [NumReasons]uint64  // count when last told
 	drops   uint64
+	knocked uint64
 	errors  map[string]uint64
 }
 
@@ -129,6 +130,9 @@ func (s *Status) hints(b *strings.Builder, c *Counts) {
 		if grown(&s.lost[r], commands+sessions) {
 			hint("%s: %s and %s lost: %s", r, count(commands, "command"), count(sessions, "session"), r.Hint())
 		}
+	}
+	if grown(&s.knocked, c.Sessions.Knocking) {
+		hint("no answer to the SYN of %s so far: %s", count(c.Sessions.Knocking, "session"), TargetUnreachable.Hint())
 	}
 	if grown(&s.drops, c.Capture.KernelDrops) {
 		hint("dropped: the kernel dropped %s since the ring was full: this host is busy, try a larger --ring or more --shards",

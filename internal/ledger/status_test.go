@@ -61,6 +61,8 @@ func TestStatusHints(t *testing.T) {
 			[]string{"  capture_gap: 2 commands and 1 session lost: frames were missed"}},
 		{"a few more", func() { c.Commands.Lost[CaptureGap] = 28 }, nil},
 		{"ten times as many", func() { c.Commands.Lost[CaptureGap] = 29 }, []string{"  capture_gap: 29 commands and 1 session lost"}},
+		{"no answer", func() { c.Sessions.Knocking = 3 }, []string{"  no answer to the SYN of 3 sessions so far: no SYN was answered; run 'intercept route target"}},
+		{"answered meanwhile", func() { c.Sessions.Knocking = 0 }, nil},
 		{"drops", func() { c.Capture.KernelDrops = 1234 }, []string{"  dropped: the kernel dropped 1,234 frames"}},
 		{"refused", func() { c.AddSendError("EPERM", 1); c.AddSendError("EIO", 2) },
 			[]string{"  EIO: this host did not send 2 segments: they are sent again", "  EPERM: this host did not send 1 segment: a local firewall"}},

@@ -73,6 +73,9 @@ func (s *shard) count(sum *ledger.Counts) {
 		if e.sess.Undecided() {
 			c.Sessions.Open++
 		}
+		if e.sess.Knocking(s.env.Now) {
+			c.Sessions.Knocking++
+		}
 	}
 	for _, t := range s.taps {
 		t.addStats(&c.Capture)

@@ -194,6 +194,13 @@ func (s *Session) Captured(e *Env, opened bool) {
 // Phase returns how far the session has come.
 func (s *Session) Phase() Phase { return s.phase }
 
+// Knocking reports whether the target has not answered the session's SYN for
+// some seconds: longer than a lost SYN takes.
+func (s *Session) Knocking(now time.Duration) bool {
+	const patience = 4 * time.Second
+	return s.phase == Opening && s.goneAt != 0 && now > s.goneAt-loginPatience+patience
+}
+
 // Finished reports whether neither the client nor the target has anything more
 // to say: the session may be forgotten.
 func (s *Session) Finished() bool {
