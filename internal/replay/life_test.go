@@ -30,6 +30,7 @@ type rig struct {
 	s   *shard
 	now time.Duration
 
+	turns   int
 	clients map[wire.Endpoint]*rigClient
 	known   map[uint32]*rigSession // the intercept's
 }
@@ -159,10 +160,18 @@ func (r *rig) check() {
 			fail("a detached session that is over is kept")
 		}
 	}
+	if r.turns++; r.turns%10 == 0 { // it takes longer than all else
+		r.balance()
+	}
+}
+
+// balance checks the account.
+func (r *rig) balance() {
+	r.tb.Helper()
 	var sum ledger.Counts
-	s.count(&sum)
+	r.s.count(&sum)
 	if err := sum.Balance(); err != nil {
-		fail("%v", err)
+		r.tb.Fatalf("at %v: %v", r.now, err)
 	}
 }
 
