@@ -435,6 +435,7 @@ func TestLifeOfAShard(t *testing.T) {
 
 func testLife(r *rig, nonsense, stop bool) {
 	r.tb.Helper()
+	defer r.balance()
 	for range 3000 {
 		switch n := r.rng.IntN(100); {
 		case n < 2:
