@@ -17,6 +17,18 @@ func DialectOf(g *mysql.Greeting) Dialect {
 	return Dialect{g.Capabilities, g.Extended, mysql.ParseVersion(g.Version), g.Charset}
 }
 
+// resets reports whether the server knows COM_RESET_CONNECTION; one whose version
+// cannot be read is believed to.
+func (d *Dialect) resets() bool {
+	if d.Version == (mysql.Version{}) {
+		return true
+	}
+	if d.Version.MariaDB {
+		return d.Version.AtLeast(10, 2, 4)
+	}
+	return d.Version.AtLeast(5, 7, 3)
+}
+
 // cannotReplay are the capabilities that are left out of our login: what they
 // switch on would have to be spoken by us, and we only replay commands.
 const cannotReplay = mysql.ClientSSL | mysql.ClientCompress | mysql.ClientZstdCompressionAlgorithm |

@@ -125,6 +125,56 @@ func TestStatementsAreNotMistaken(t *testing.T) {
 			paces:   oneByOne,
 		},
 		{
+			name:   "EXECUTE of the last one, right behind its PREPARE",
+			target: func(v *server) { v.nextID = 7 },
+			client: func(c *client) {
+				c.login()
+				c.pipeline(func() {
+					a := c.prepare("p2c0 a")
+					c.statements[lastPrepared] = c.statements[a]
+					c.execute(lastPrepared)
+				})
+				c.query("select 1").quit()
+			},
+			account: "answered=4 session replayed",
+		},
+		{
+			name: "the last one was left out: the one before is not taken for it",
+			client: func(c *client) {
+				c.login()
+				c.prepare("p0c0 insert")
+				c.pipeline(func() {
+					c.prepare("set global x = 1")
+					c.execute(lastPrepared).forget(2)
+				})
+				c.query("select 1").quit()
+			},
+			account: "answered=3 skipped.policy=2 session replayed",
+		},
+		{
+			name: "a closed one is used again, and PREPAREs follow at once",
+			client: func(c *client) {
+				c.login()
+				a := c.prepare("p0c0 a")
+				c.close(a).execute(a).close(a)
+				b := c.prepare("p0c0 b")
+				c.prepare("~c")
+				c.execute(b).execute(a).quit()
+			},
+			account: "answered=9 errors=2 session replayed",
+		},
+		{
+			name: "production has no COM_RESET_CONNECTION",
+			client: func(c *client) {
+				c.dialect.Version = mysql.Version{Major: 5, Minor: 6, Patch: 24}
+				c.login()
+				a := c.prepare("p0c0 a")
+				c.command(mysql.ComResetConnection, "", 20).forget(1)
+				c.execute(a).quit()
+			},
+			account: "answered=3 skipped.dialect=1 session replayed",
+		},
+		{
 			name:   "nothing has told yet whether the client sends attributes",
 			target: withAttributes,
 			client: func(c *client) {

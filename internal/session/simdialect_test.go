@@ -28,7 +28,7 @@ func (c *client) speak(attributes bool, how mysql.Compression) *client {
 	if attributes {
 		caps |= mysql.ClientQueryAttributes
 	}
-	c.dialect = &Dialect{Capabilities: caps | mysql.ClientZstdCompressionAlgorithm, Charset: 45}
+	c.dialect = &Dialect{Capabilities: caps | mysql.ClientZstdCompressionAlgorithm, Charset: 45, Version: mysql.Version{Major: 9, Minor: 7}}
 	return c
 }
 

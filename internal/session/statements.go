@@ -19,7 +19,7 @@ type statement struct {
 	end                seq.Num // the client's sequence number behind the PREPARE
 	ack                seq.Num // the client's ACK number with it: where the response begins
 	nth                uint32  // of the client's PREPAREs
-	above              uint32  // production's id is above this one, which was known before
+	above, below       uint32  // where production's id lies, by those that are known; below 0: anywhere
 	params             uint16  // placeholders, by the target's answer
 	spoken             uint16  // the same by production's, with known
 	flags              statementFlags
@@ -38,7 +38,14 @@ type binding struct {
 
 // differs reports whether the servers see another number of placeholders, as they
 // do in executable comments: values cannot be told apart then.
-func (s *statement) differs() bool { return s.counted && s.spoken != s.params }
+func (s *statement) differs() bool {
+	return s.flags&answered != 0 && s.counted && s.spoken != s.params
+}
+
+// mayBe reports whether id may be production's for s, which is not known.
+func (s *statement) mayBe(id uint32) bool {
+	return s.flags&(known|gone) == 0 && s.above < id && (s.below == 0 || id < s.below)
+}
 
 // binding returns where s keeps what its executions leave out.
 func (s *statement) binding() *binding {
@@ -127,7 +134,17 @@ func (t *statements) productionAnswered(id uint32, params uint16, at, ack, read 
 	}
 }
 
+// know takes production's id for s. Ids rise in the order of the PREPAREs.
 func (t *statements) know(s *statement, id uint32) {
+	for i := range t.all {
+		switch o := &t.all[i]; {
+		case o.flags&known != 0:
+		case o.nth > s.nth:
+			o.above = max(o.above, id)
+		case o.nth < s.nth && (o.below == 0 || id < o.below):
+			o.below = id
+		}
+	}
 	s.production = id
 	s.flags |= known
 	t.highest = max(t.highest, id)
@@ -158,7 +175,7 @@ func (t *statements) infer(id uint32) *statement {
 				return nil
 			}
 			return only
-		case s.flags&(sent|gone) != sent || s.above >= id:
+		case s.flags&sent == 0 || !s.mayBe(id):
 		default:
 			several = only != nil || s.flags&ambiguous != 0
 			only = s
@@ -210,7 +227,15 @@ func (t *statements) leftOut(why ledger.Reason) {
 
 // refusal returns why a command on a statement is left out with it.
 func (t *statements) refusal(id uint32) ledger.Reason {
-	switch s := t.find(id); {
+	s := t.find(id)
+	if s == nil { // whichever it is
+		for i := range t.all[:t.sentTo] {
+			if c := &t.all[i]; c.mayBe(id) && c.why != ledger.None {
+				s = c
+			}
+		}
+	}
+	switch {
 	case s == nil:
 	case s.why != ledger.None:
 		return s.why
@@ -264,12 +289,15 @@ func (t *statements) find(id uint32) *statement {
 // gate says whether the command in b, captured at at, may be sent: both servers'
 // ids of its statement must be known.
 func (t *statements) gate(now, at time.Duration, b []byte, id uint32, mariadb bool) gate {
+	s := t.find(id)
 	if id == lastPrepared && mariadb {
+		if s != nil && s.why != ledger.None {
+			return gateRefused // the target's last one is another
+		}
 		return gateNone
 	}
-	s := t.find(id)
-	if s == nil && t.unknown() {
-		if now-at < idWait {
+	if s == nil && t.candidates(id, func(*statement) bool { return true }) {
+		if now-at < idWait && t.candidates(id, func(s *statement) bool { return s.flags&ambiguous == 0 }) {
 			return gateProductionID
 		}
 		if s = t.infer(id); s != nil {
@@ -277,9 +305,12 @@ func (t *statements) gate(now, at time.Duration, b []byte, id uint32, mariadb bo
 		}
 	}
 	switch {
-	case s == nil && t.doubtful():
+	case s == nil && (t.holes || t.candidates(id, func(*statement) bool { return true })):
 		if mysql.Command(b[mysql.HeaderSize]) == mysql.ComStmtClose {
 			return gateRefused // that it stays open changes nothing that the client sees
+		}
+		if !t.holes && !t.candidates(id, func(s *statement) bool { return s.flags&refused == 0 }) {
+			return gateRefused // whichever it is
 		}
 		return gateUnknown
 	case s == nil: // no statement's, or not any more: production refused it, or had nothing to close
@@ -302,13 +333,11 @@ func (t *statements) unknown() bool {
 	return false
 }
 
-// doubtful reports whether an id that is not known may yet be a statement's.
-func (t *statements) doubtful() bool {
-	if t.holes {
-		return true
-	}
-	for i := range t.all {
-		if t.all[i].flags&(known|gone) == 0 {
+// candidates reports whether id may be that of a PREPARE before the command, of
+// which more holds.
+func (t *statements) candidates(id uint32, more func(*statement) bool) bool {
+	for i := range t.all[:t.sentTo] {
+		if s := &t.all[i]; s.mayBe(id) && more(s) {
 			return true
 		}
 	}

@@ -24,6 +24,8 @@ func (s *Session) send(e *Env, rec *record, b []byte) ledger.Reason {
 	}
 	said := true
 	switch {
+	case rec.cmd == mysql.ComResetConnection && s.production != nil && !s.production.resets():
+		said = false // production refused it, so the session is as it was
 	case rec.cmd == mysql.ComChangeUser:
 		said = s.changeUser(e, b)
 	case rec.cmd == mysql.ComQuery && (s.stripping() || kill.End > 0):
@@ -156,7 +158,19 @@ func (s *Session) sendExecute(e *Env, b []byte) bool {
 		return false
 	}
 	st := s.statements.find(s.statementID(b))
-	if st == nil || st.differs() {
+	if st == nil { // production refused it, and so does the target, whatever its values
+		const front, flags, countAvailable = 10, 5, 0x08
+		if len(payload) < front {
+			return false
+		}
+		out := append(e.scratch[:0], payload[:front]...)
+		out[flags] &^= countAvailable
+		binary.LittleEndian.PutUint32(out[1:], noStatement)
+		s.writeCommand(e, out)
+		e.keepScratch(out)
+		return true
+	}
+	if st.differs() {
 		return false
 	}
 	bound := st.binding()
