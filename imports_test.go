@@ -38,7 +38,7 @@ var mayImport = map[string][]string{
 	"internal/program/docstest": {},
 	"internal/lab/labtest":      {"lab"},
 	"e2e":                       {},
-	"e2e/loadclient":            {},
+	"e2e/loadclient":            {"mysql"},
 	"cmd/mrtecopy":              {"replay", "capture", "config", "control", "ledger", "mysql", "policy", "program", "rawsend", "session"},
 	"cmd/intercept":             {"intercept", "config", "control", "ledger", "program", "routing"},
 	"cmd/lab":                   {"lab"},

@@ -5,7 +5,9 @@
 //
 // Kinds are the files of this folder: select, short, loop (simple.go), result,
 // insert, infile (big.go), idle, trickle (long.go), mixed, write (mixed.go), visit
-// (visit.go).
+// (visit.go); and those that speak the protocol themselves (raw.go): statements,
+// longdata, cursors, local, chains, resetting, others, types, bulk (commands.go),
+// forbidden, kill, last (commands_policy.go), random (random.go).
 package main
 
 import (
@@ -29,9 +31,11 @@ import (
 // A client is one run: what to load, how much, and what was done.
 type client struct {
 	addr, user, password, schema string
+	other, otherPassword         string
 	queries, proxy               string
 	n, each, threads             int
 	size                         int
+	seed                         uint64
 	pause, duration              time.Duration
 	prepared, compress, lax      bool
 
@@ -44,6 +48,11 @@ var kinds = map[string]func(*client, context.Context) error{
 	"result": (*client).result, "insert": (*client).insert, "infile": (*client).infile,
 	"idle": (*client).idle, "trickle": (*client).trickle,
 	"mixed": (*client).mixed, "write": (*client).write, "visit": (*client).visit,
+	"statements": (*client).statements, "longdata": (*client).longData, "cursors": (*client).cursors,
+	"local": (*client).local, "chains": (*client).chains, "others": (*client).others,
+	"resetting": (*client).resetting,
+	"forbidden": (*client).forbidden, "kill": (*client).kill, "last": (*client).last,
+	"types": (*client).everyType, "bulk": (*client).bulk, "random": (*client).random,
 }
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -55,12 +64,15 @@ func run(args []string, stdout, stderr io.Writer) int {
 	f.StringVar(&c.addr, "addr", "", "HOST:PORT of the server")
 	f.StringVar(&c.user, "user", "app", "account")
 	f.StringVar(&c.password, "password", "app-secret", "its password")
+	f.StringVar(&c.other, "other", "second", "another account, to change to")
+	f.StringVar(&c.otherPassword, "other-password", "app-secret", "its password")
 	f.StringVar(&c.schema, "schema", "app", "schema")
 	f.StringVar(&c.queries, "queries", "", "file of statements, one a line")
 	f.IntVar(&c.n, "n", 1, "how many: commands, connections or rows, as the kind has it")
 	f.IntVar(&c.each, "each", 1, "commands on each connection")
 	f.IntVar(&c.threads, "threads", 1, "how many at once")
 	f.IntVar(&c.size, "size", 1000, "bytes of a value")
+	f.Uint64Var(&c.seed, "seed", 1, "what a random load is made of")
 	f.DurationVar(&c.pause, "pause", 0, "pause between commands, or how long to idle")
 	f.DurationVar(&c.duration, "for", 0, "end after this long instead of after -n")
 	f.BoolVar(&c.prepared, "prepared", false, "prepared statements")

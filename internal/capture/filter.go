@@ -161,7 +161,7 @@ var toPayload = []bpf.Instruction{
 // has FIN or RST or its payload begins with
 //
 //   - a greeting;
-//   - the ERR that refuses a login;
+//   - an ERR: it may refuse a login, or a COM_STMT_PREPARE;
 //   - the OK of a COM_STMT_PREPARE;
 //   - a compressed packet that may begin with such an OK.
 //
@@ -179,7 +179,7 @@ var heads = slices.Concat(
 		when(bpf.JumpBitsSet, maxSequence^0xff, drop),
 		either(bpf.JumpBitsNotSet, maxSequence, greeting, slices.Concat(
 			[]bpf.Instruction{bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: 0xfeffffff}}, // 12 and 13 are one
-			either(bpf.JumpEqual, 0x0c000001, prepareOK, either(bpf.JumpBitsSet, maxSequence&^1, refusal, compressed)),
+			either(bpf.JumpEqual, 0x0c000001, prepareOK, refusal),
 		)),
 	)),
 )
@@ -201,9 +201,7 @@ var greeting = slices.Concat(
 	when(bpf.JumpNotEqual, 10, drop),
 )
 
-// refusal passes an ERR of a sequence id above 1, as it answers a login, and
-// leaves what is none to compressed. (It passes ERRs too that end a result after
-// some rows, where they begin a segment.)
+// refusal passes an ERR, and leaves what is none to compressed.
 var refusal = slices.Concat(
 	[]bpf.Instruction{bpf.LoadIndirect{Off: 4, Size: 1}},
 	either(bpf.JumpEqual, 0xff, nil, compressed),

@@ -411,7 +411,7 @@ func modelHeads(p []byte) bool {
 		return p[1] == 0 && p[2] == 0 && p[4] == 10
 	case has(0, "\x0c\x00\x00\x01") || has(0, "\x0d\x00\x00\x01"):
 		return p[4] == 0
-	case p[3] > 1 && p[4] == 0xff:
+	case p[4] == 0xff:
 		return true
 	}
 	return has(7, "\x78\x9c") || has(7, "\x28\xb5\x2f\xfd") ||

@@ -28,6 +28,7 @@ type reader struct {
 	file  bool          // the client sends a file for LOAD DATA LOCAL, up to an empty packet
 	last  mysql.Command // of the last command
 	acked seq.Num       // the client's ACK number at the last octets
+	asked seq.Num       // its ACK number with the last command that has a response
 	gap   seq.Num       // resync: the client's ACK number at the hole
 	end   seq.Num       // the client's sequence number behind Session.in
 }
@@ -279,6 +280,10 @@ func (s *Session) command(e *Env, cmd mysql.Command, size, left int, f recordFla
 		return false
 	}
 	f |= counts
+	first := s.reader.asked != s.reader.acked
+	if cmd.HasResponse() {
+		s.reader.asked = s.reader.acked
+	}
 	switch {
 	case f&open != 0 && (cmd == mysql.ComChangeUser || s.wantsWhole(cmd)):
 		e.Counts.Commands.Skipped[ledger.Dialect]++
@@ -289,7 +294,7 @@ func (s *Session) command(e *Env, cmd mysql.Command, size, left int, f recordFla
 		if s.packed != nil {
 			left = 0 // of other octets than the segments'
 		}
-		s.statements.prepare(s.reader.end.Add(-left), s.reader.acked)
+		s.statements.prepare(s.reader.end.Add(-left), s.reader.acked, first)
 	}
 	return true
 }

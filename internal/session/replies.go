@@ -26,6 +26,10 @@ func (s *Session) ProductionHead(e *Env, seg *wire.Segment) {
 	if s.packed != nil {
 		b = e.Decompressor.Head(s.packed.how, b, mysql.HeaderSize+mysql.PrepareOKSize)
 	}
+	if h, ok := mysql.ParseHeader(b); ok && len(b) > mysql.HeaderSize && h.Length >= 3 && b[mysql.HeaderSize] == headerErr {
+		s.statements.productionRefused(seg.Seq, seg.Ack)
+		return
+	}
 	if id, params, ok := s.preparedID(b); ok {
 		s.statements.productionAnswered(id, params, seg.Seq, seg.Ack, s.reader.end)
 		s.advance(e)

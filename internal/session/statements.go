@@ -23,6 +23,7 @@ type statement struct {
 	params             uint16  // placeholders, by the target's answer
 	spoken             uint16  // the same by production's, with known
 	flags              statementFlags
+	first              bool          // production's response to it begins at ack
 	counted            bool          // spoken is known
 	longData           bool          // COM_STMT_SEND_LONG_DATA came since the last EXECUTE
 	tainted            bool          // an EXECUTE that used up long data may not have been captured
@@ -44,7 +45,7 @@ func (s *statement) differs() bool {
 
 // mayBe reports whether id may be production's for s, which is not known.
 func (s *statement) mayBe(id uint32) bool {
-	return s.flags&(known|gone) == 0 && s.above < id && (s.below == 0 || id < s.below)
+	return s.flags&(known|gone|failed) == 0 && s.above < id && (s.below == 0 || id < s.below)
 }
 
 // binding returns where s keeps what its executions leave out.
@@ -64,6 +65,7 @@ const (
 	refused                              // with an error
 	gone                                 // closed by COM_STMT_CLOSE, or by a reset of the session
 	sent                                 // the PREPARE went to the target
+	failed                               // production refused it
 	unsure                               // behind it octets were not captured, which may have held another PREPARE
 )
 
@@ -82,9 +84,10 @@ type statements struct {
 func (t *statements) storage() int { return cap(t.all) * int(unsafe.Sizeof(statement{})) }
 
 // prepare records a PREPARE that the client sent.
-func (t *statements) prepare(end, ack seq.Num) {
+// first says that no other command waits for an answer with the same ACK number.
+func (t *statements) prepare(end, ack seq.Num, first bool) {
 	t.count++
-	t.all = append(t.all, statement{end: end, ack: ack, nth: t.count, above: t.highest})
+	t.all = append(t.all, statement{end: end, ack: ack, nth: t.count, above: t.highest, first: first})
 }
 
 // unprepare takes the last PREPARE back: it does not go to the target.
@@ -102,6 +105,9 @@ func (t *statements) productionAnswered(id uint32, params uint16, at, ack, read 
 			if s.production == id {
 				return // a repeated segment: ids are not used twice on a connection
 			}
+			continue
+		}
+		if s.flags&failed != 0 {
 			continue
 		}
 		if s.end.After(ack) {
@@ -128,8 +134,20 @@ func (t *statements) productionAnswered(id uint32, params uint16, at, ack, read 
 		return
 	}
 	for i := range t.all {
-		if s := &t.all[i]; s.flags&known == 0 && s.ack.Before(at) && !s.end.After(ack) {
+		if s := &t.all[i]; s.flags&(known|failed) == 0 && s.ack.Before(at) && !s.end.After(ack) {
 			s.flags |= ambiguous
+		}
+	}
+}
+
+// productionRefused takes an ERR of production's, which began at the server's
+// sequence number at: it answers the PREPARE that was sent when the client had
+// read to there.
+func (t *statements) productionRefused(at, ack seq.Num) {
+	for i := range t.all {
+		if s := &t.all[i]; s.flags&known == 0 && s.first && s.ack == at && !s.end.After(ack) {
+			s.flags |= failed
+			return
 		}
 	}
 }
@@ -326,7 +344,7 @@ func (t *statements) gate(now, at time.Duration, b []byte, id uint32, mariadb bo
 // unknown reports whether production's answer to a PREPARE may still come.
 func (t *statements) unknown() bool {
 	for i := range t.all {
-		if t.all[i].flags&(known|ambiguous|gone) == 0 {
+		if t.all[i].flags&(known|ambiguous|gone|failed) == 0 {
 			return true
 		}
 	}
@@ -410,8 +428,8 @@ func (t *statements) sweep() {
 	sentTo, ended := t.sentTo, t.ended
 	for i, s := range t.all {
 		done := s.flags&(gone|answered) == gone|answered
-		failed := s.flags&(refused|known) == refused && i < len(t.all)-1
-		if !done && !failed {
+		useless := s.flags&(refused|known) == refused && i < len(t.all)-1 || s.flags&(failed|answered) == failed|answered && i < len(t.all)-1
+		if !done && !useless {
 			kept = append(kept, s)
 			continue
 		}
