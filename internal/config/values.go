@@ -12,13 +12,13 @@ func (v *Values) String(name string) string { return v.c.String(name) }
 
 // Strings returns the values of a flag that can be repeated, or given as a list
 // with commas, less empty ones.
-func (v *Values) Strings(name string) []string { return SplitLists(v.c.StringSlice(name)) }
+func (v *Values) Strings(name string) []string { return splitLists(v.c.StringSlice(name)) }
 
 // Texts returns the values of a flag that can be repeated and may hold commas.
 func (v *Values) Texts(name string) []string { return v.c.StringSlice(name) }
 
-// SplitLists takes lists with commas apart, and leaves out what is empty.
-func SplitLists(lists []string) (values []string) {
+// splitLists takes lists with commas apart, and leaves out what is empty.
+func splitLists(lists []string) (values []string) {
 	for _, list := range lists {
 		for s := range strings.SplitSeq(list, ",") {
 			if s = strings.TrimSpace(s); s != "" {

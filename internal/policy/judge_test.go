@@ -226,7 +226,7 @@ var statements = []struct {
 	{sql: "KILL 0x5", want: "kill", read: "kill"},
 	{sql: "KILL CONNECTION_ID()", want: "kill", read: "kill"},
 	{sql: "KILL ?", want: "kill", read: "kill"},
-	{sql: "KILL /*!99999 QUERY */ 5", want: "kill:5", read: "only"},
+	{sql: "KILL /*!99999 QUERY */ 5", want: "kill", read: "only"},
 	{sql: "KILL /*!99999 5 -- */ 6", want: "kill", read: "only"},
 	{sql: "KILL 5; SELECT 1", multi: true, want: "kill", read: "only"},
 	{sql: "SELECT 1; KILL 5", multi: true, want: "kill", read: "kill"},

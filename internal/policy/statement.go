@@ -159,14 +159,12 @@ func kill(lx *lexer, inner bool) (f finding) {
 	if !lx.take(kwHard) {
 		lx.take(kwSoft)
 	}
-	if !lx.take(kwConnection) {
-		lx.take(kwQuery)
-	}
+	query := !lx.take(kwConnection) && lx.take(kwQuery)
 	f.blind = true
 	if lx.kind != number || inner {
 		return f
 	}
-	k := Kill{Start: lx.start, End: lx.end}
+	k := Kill{Query: query, Start: lx.start, End: lx.end}
 	for _, c := range lx.text[lx.start:lx.end] {
 		if k.ID > (1<<64-1-9)/10 {
 			return f // no id is so long

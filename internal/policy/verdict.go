@@ -41,6 +41,8 @@ type Verdict struct {
 // which has to be replaced by the target's. The zero Kill is none.
 type Kill struct {
 	ID uint64
+	// Query: only what the connection is doing is killed, not the connection.
+	Query bool
 	// Start and End are the octets of the id: decimal digits in the text of a
 	// KILL, int<4> in the payload of a COM_PROCESS_KILL.
 	Start, End int

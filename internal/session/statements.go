@@ -21,7 +21,7 @@ type statement struct {
 	nth                uint32  // of the client's PREPAREs
 	above, below       uint32  // where production's id lies, by those that are known; below 0: anywhere
 	params             uint16  // placeholders, by the target's answer
-	spoken             uint16  // the same by production's, with known
+	spoken             uint16  // the same by production's, with counted
 	flags              statementFlags
 	first              bool          // production's response to it begins at ack
 	counted            bool          // spoken is known
@@ -56,6 +56,27 @@ func (s *statement) binding() *binding {
 	return s.bound
 }
 
+// addLongData notes that a parameter has no value in the next EXECUTE.
+func (s *statement) addLongData(param uint16, stripping bool) {
+	s.longData = true
+	if !stripping || param >= s.params {
+		return
+	}
+	b := s.binding()
+	for len(b.long) <= int(param/8) {
+		b.long = append(b.long, 0)
+	}
+	b.long[param/8] |= 1 << (param % 8)
+}
+
+// noLongData says that the long data was used up, or taken back.
+func (s *statement) noLongData() {
+	s.longData = false
+	if s.bound != nil {
+		s.bound.long = s.bound.long[:0]
+	}
+}
+
 type statementFlags uint8
 
 const (
@@ -83,8 +104,8 @@ type statements struct {
 
 func (t *statements) storage() int { return cap(t.all) * int(unsafe.Sizeof(statement{})) }
 
-// prepare records a PREPARE that the client sent.
-// first says that no other command waits for an answer with the same ACK number.
+// prepare records a PREPARE that the client sent. first says that no other
+// command before it waits for an answer with the same ACK number.
 func (t *statements) prepare(end, ack seq.Num, first bool) {
 	t.count++
 	t.all = append(t.all, statement{end: end, ack: ack, nth: t.count, above: t.highest, first: first})
@@ -123,11 +144,11 @@ func (t *statements) productionAnswered(id uint32, params uint16, at, ack, read 
 			n++
 		}
 	}
-	// A pipelined PREPARE's answer begins behind others. One candidate is it;
-	// between several, one of which may have failed, nothing decides.
 	if read.Before(ack) { // it may answer one that is behind a hole, and not read yet
 		return
 	}
+	// A pipelined PREPARE's answer begins behind others. One candidate is it;
+	// between several, one of which may have failed, nothing decides.
 	if n == 1 && only.flags&unsure == 0 {
 		t.know(only, id)
 		only.spoken, only.counted = params, true
@@ -314,8 +335,8 @@ func (t *statements) gate(now, at time.Duration, b []byte, id uint32, mariadb bo
 		}
 		return gateNone
 	}
-	if s == nil && t.candidates(id, func(*statement) bool { return true }) {
-		if now-at < idWait && t.candidates(id, func(s *statement) bool { return s.flags&ambiguous == 0 }) {
+	if s == nil && t.candidates(id, 0) {
+		if now-at < idWait && t.candidates(id, ambiguous) {
 			return gateProductionID
 		}
 		if s = t.infer(id); s != nil {
@@ -323,11 +344,11 @@ func (t *statements) gate(now, at time.Duration, b []byte, id uint32, mariadb bo
 		}
 	}
 	switch {
-	case s == nil && (t.holes || t.candidates(id, func(*statement) bool { return true })):
+	case s == nil && (t.holes || t.candidates(id, 0)):
 		if mysql.Command(b[mysql.HeaderSize]) == mysql.ComStmtClose {
 			return gateRefused // that it stays open changes nothing that the client sees
 		}
-		if !t.holes && !t.candidates(id, func(s *statement) bool { return s.flags&refused == 0 }) {
+		if !t.holes && !t.candidates(id, refused) {
 			return gateRefused // whichever it is
 		}
 		return gateUnknown
@@ -351,84 +372,35 @@ func (t *statements) unknown() bool {
 	return false
 }
 
-// candidates reports whether id may be that of a PREPARE before the command, of
-// which more holds.
-func (t *statements) candidates(id uint32, more func(*statement) bool) bool {
+// candidates reports whether id may be that of a PREPARE before the command that
+// has none of the flags without.
+func (t *statements) candidates(id uint32, without statementFlags) bool {
 	for i := range t.all[:t.sentTo] {
-		if s := &t.all[i]; s.mayBe(id) && more(s) {
+		if s := &t.all[i]; s.flags&without == 0 && s.mayBe(id) {
 			return true
 		}
 	}
 	return false
 }
 
-// target returns the target's id for the client's.
-func (t *statements) target(id uint32, mariadb bool) uint32 {
-	if id == lastPrepared && mariadb {
-		return id
-	}
-	if s := t.find(id); s != nil && s.flags&answered != 0 {
-		return s.target
-	}
-	return noStatement
-}
-
 // noStatement is an id that no server gives: they begin with 1.
 const noStatement = 0
 
-// addLongData notes that a parameter of the client's statement has no value in
-// the next EXECUTE.
-func (t *statements) addLongData(id uint32, param uint16, stripping bool) {
-	s := t.find(id)
-	if s == nil {
-		return
-	}
-	s.longData = true
-	if !stripping || param >= s.params {
-		return
-	}
-	b := s.binding()
-	for len(b.long) <= int(param/8) {
-		b.long = append(b.long, 0)
-	}
-	b.long[param/8] |= 1 << (param % 8)
-}
-
-// noLongData says that the long data of a statement was used up, or taken back.
-func (t *statements) noLongData(id uint32) {
-	s := t.find(id)
-	if s == nil {
-		return
-	}
-	s.longData = false
-	if s.bound != nil {
-		s.bound.long = s.bound.long[:0]
-	}
-}
-
-// untaint says that COM_STMT_RESET has taken all long data back.
-func (t *statements) untaint(id uint32) {
-	if s := t.find(id); s != nil {
-		s.tainted = false
-	}
-}
-
 // close forgets the statement that was closed.
-func (t *statements) close(id uint32) {
-	if s := t.find(id); s != nil {
-		s.flags |= gone
-		t.sweep()
-	}
+func (t *statements) close(s *statement) {
+	s.flags |= gone
+	t.sweep()
 }
 
-// sweep drops what is gone and answered, and PREPAREs that both servers
-// refused: a later one was answered by production.
+// sweep drops what is gone and answered, and of the PREPAREs before the last one
+// those that production refused, or the target did and production's answer is
+// not known.
 func (t *statements) sweep() {
 	kept := t.all[:0]
 	sentTo, ended := t.sentTo, t.ended
 	for i, s := range t.all {
 		done := s.flags&(gone|answered) == gone|answered
-		useless := s.flags&(refused|known) == refused && i < len(t.all)-1 || s.flags&(failed|answered) == failed|answered && i < len(t.all)-1
+		useless := i < len(t.all)-1 && (s.flags&(refused|known) == refused || s.flags&(failed|answered) == failed|answered)
 		if !done && !useless {
 			kept = append(kept, s)
 			continue

@@ -22,6 +22,14 @@ func (s *Session) send(e *Env, rec *record, b []byte) ledger.Reason {
 	if why != ledger.None {
 		return why
 	}
+	var st *statement // that the command uses
+	if rec.cmd.UsesStatement() {
+		if len(b) < streamHead {
+			s.Conn.Write(&e.Pool, b) // malformed: the server will say so
+			return ledger.None
+		}
+		st = s.statements.find(s.statementID(b))
+	}
 	said := true
 	switch {
 	case rec.cmd == mysql.ComResetConnection && s.production != nil && !s.production.resets():
@@ -33,13 +41,13 @@ func (s *Session) send(e *Env, rec *record, b []byte) ledger.Reason {
 	case rec.cmd == mysql.ComProcessKill && kill.End > 0:
 		s.sendKill(e, b, kill, target)
 	case rec.cmd == mysql.ComStmtBulkExecute && !s.extended.Has(mysql.MariaDBStmtBulk):
-		said = !rec.has(open) && s.sendBulk(e, rec, b)
-	case rec.cmd == mysql.ComStmtExecute && s.puzzling(b):
+		said = !rec.has(open) && s.sendBulk(e, rec, b, st)
+	case rec.cmd == mysql.ComStmtExecute && s.puzzling(st):
 		said = false
 	case rec.cmd == mysql.ComStmtExecute && s.stripping():
-		said = !rec.has(open) && s.sendExecute(e, b)
+		said = !rec.has(open) && s.sendExecute(e, b, st)
 	case rec.cmd.UsesStatement():
-		s.sendStatement(e, rec.cmd, b)
+		s.sendStatement(e, rec.cmd, b, st)
 	default:
 		s.Conn.Write(&e.Pool, b)
 	}
@@ -49,17 +57,12 @@ func (s *Session) send(e *Env, rec *record, b []byte) ledger.Reason {
 	return ledger.None
 }
 
-// sendStatement writes the beginning of a command with a statement's id, which
-// is translated.
-func (s *Session) sendStatement(e *Env, cmd mysql.Command, b []byte) {
+// sendStatement writes the beginning of a command on st with the target's id; nil
+// is no statement.
+func (s *Session) sendStatement(e *Env, cmd mysql.Command, b []byte, st *statement) {
 	const at = mysql.HeaderSize + 1
-	if len(b) < at+4 {
-		s.Conn.Write(&e.Pool, b) // malformed: the server will say so
-		return
-	}
-	id := s.statementID(b)
 	var target [4]byte
-	binary.LittleEndian.PutUint32(target[:], s.statements.target(id, s.mariadb()))
+	binary.LittleEndian.PutUint32(target[:], s.idOnTarget(b, st))
 	s.Conn.Write(&e.Pool, b[:at])
 	s.Conn.Write(&e.Pool, target[:])
 	rest := b[at+4:]
@@ -68,19 +71,34 @@ func (s *Session) sendStatement(e *Env, cmd mysql.Command, b []byte) {
 		rest = rest[1:]
 	}
 	s.Conn.Write(&e.Pool, rest)
+	if st == nil {
+		return
+	}
 	switch cmd {
 	case mysql.ComStmtClose:
-		s.statements.close(id)
+		s.statements.close(st)
 	case mysql.ComStmtSendLongData:
 		if len(b) >= at+6 {
-			s.statements.addLongData(id, binary.LittleEndian.Uint16(b[at+4:]), s.stripping())
+			st.addLongData(binary.LittleEndian.Uint16(b[at+4:]), s.stripping())
 		}
 	case mysql.ComStmtReset:
-		s.statements.untaint(id)
-		s.statements.noLongData(id)
+		st.tainted = false
+		st.noLongData()
 	case mysql.ComStmtExecute:
-		s.statements.noLongData(id)
+		st.noLongData()
 	}
+}
+
+// idOnTarget returns the target's id for the command in b on st. MariaDB takes its
+// id for the last one prepared as it is.
+func (s *Session) idOnTarget(b []byte, st *statement) uint32 {
+	switch {
+	case s.mariadb() && s.statementID(b) == lastPrepared:
+		return lastPrepared
+	case st != nil && st.flags&answered != 0:
+		return st.target
+	}
+	return noStatement
 }
 
 // sendQuery writes a COM_QUERY without its attributes, or with another
@@ -129,15 +147,10 @@ func (s *Session) sendKill(e *Env, b []byte, kill policy.Kill, target uint32) {
 	s.Conn.Write(&e.Pool, b[mysql.HeaderSize+kill.End:])
 }
 
-// puzzling reports whether a COM_STMT_EXECUTE cannot be read for certain: its
-// statement has other placeholders on the target, or it has placeholders and
+// puzzling reports whether a COM_STMT_EXECUTE of st cannot be read for certain: it
+// has other placeholders on the target, or it has placeholders and
 // nothing has told yet whether the client sends attributes.
-func (s *Session) puzzling(b []byte) bool {
-	const at = mysql.HeaderSize + 1
-	if len(b) < at+4 {
-		return false
-	}
-	st := s.statements.find(s.statementID(b))
+func (s *Session) puzzling(st *statement) bool {
 	return st != nil && (st.differs() || st.params > 0 && s.production == nil && !s.attributesKnown && s.clientCaps.Has(mysql.ClientQueryAttributes))
 }
 
@@ -152,12 +165,8 @@ func (s *Session) statementID(b []byte) uint32 {
 }
 
 // sendExecute writes a COM_STMT_EXECUTE without its attributes.
-func (s *Session) sendExecute(e *Env, b []byte) bool {
+func (s *Session) sendExecute(e *Env, b []byte, st *statement) bool {
 	payload := b[mysql.HeaderSize:]
-	if len(payload) < 5 {
-		return false
-	}
-	st := s.statements.find(s.statementID(b))
 	if st == nil { // production refused it, and so does the target, whatever its values
 		const front, flags, countAvailable = 10, 5, 0x08
 		if len(payload) < front {
@@ -170,9 +179,6 @@ func (s *Session) sendExecute(e *Env, b []byte) bool {
 		e.keepScratch(out)
 		return true
 	}
-	if st.differs() {
-		return false
-	}
 	bound := st.binding()
 	out, types, ok := mysql.StripExecute(e.scratch[:0], payload, int(st.params), bound.types, bound.long)
 	e.keepScratch(out)
@@ -182,7 +188,8 @@ func (s *Session) sendExecute(e *Env, b []byte) bool {
 		bound.types = nil
 		return false
 	}
-	bound.types, bound.long, st.longData = types, bound.long[:0], false
+	bound.types = types
+	st.noLongData()
 	binary.LittleEndian.PutUint32(out[1:], st.target)
 	s.writeCommand(e, out)
 	return true
@@ -190,17 +197,12 @@ func (s *Session) sendExecute(e *Env, b []byte) bool {
 
 // sendBulk writes a COM_STMT_BULK_EXECUTE as a COM_STMT_EXECUTE for each of its
 // rows. (Unlike the one command, they go on behind a row that fails.)
-func (s *Session) sendBulk(e *Env, rec *record, b []byte) bool {
-	payload := b[mysql.HeaderSize:]
-	if len(payload) < 5 {
-		return false
-	}
-	st := s.statements.find(s.statementID(b))
+func (s *Session) sendBulk(e *Env, rec *record, b []byte, st *statement) bool {
 	if st == nil || st.differs() {
 		return false
 	}
 	bound := st.binding()
-	bulk, rows, ok := mysql.ParseBulk(payload, int(st.params), bound.types)
+	bulk, rows, ok := mysql.ParseBulk(b[mysql.HeaderSize:], int(st.params), bound.types)
 	if !ok {
 		return false
 	}

@@ -1,8 +1,6 @@
 package session
 
 import (
-	"bytes"
-
 	"mrtecopy/internal/ledger"
 	"mrtecopy/internal/mysql"
 	"mrtecopy/internal/policy"
@@ -20,9 +18,6 @@ type Filter struct {
 func (f *Filter) user(name string) bool {
 	return (f.Users == nil || f.Users[name]) && !f.ExcludeUsers[name]
 }
-
-// killHead is how far into a command KILL QUERY reaches, comments left aside.
-const killHead = 100
 
 // verdict says whether the command that begins with b, with its header, is
 // replayed; None if it is. A KILL of a connection that is replayed too names it
@@ -69,8 +64,8 @@ func (s *Session) verdict(e *Env, rec *record, b []byte) (why ledger.Reason, kil
 	}
 	if e.IDs != nil {
 		if target, ok := e.IDs.Target(v.Kill.ID); ok {
-			if !bytes.Contains(bytes.ToUpper(b[:min(len(b), killHead)]), []byte("QUERY")) {
-				e.IDs.Kill(v.Kill.ID) // the connection, not only what it does
+			if !v.Kill.Query {
+				e.IDs.Kill(v.Kill.ID)
 			}
 			return ledger.None, v.Kill, target
 		}
