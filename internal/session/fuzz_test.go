@@ -98,7 +98,7 @@ func (m *sim) answerAnyhow(k byte) {
 	h := heads[k%8]
 	m.call(func(e *Env) { m.sess.Head(e, h.kind, k, []byte(h.payload)) })
 	if k%5 == 0 {
-		seg := wire.Segment{Seq: 0, Ack: 0, Payload: prepareOK(uint32(k%3), 0)}
+		seg := wire.Segment{Seq: 0, Ack: 0, Payload: prepareOK(uint32(k%3), 0, 0)}
 		m.call(func(e *Env) { m.sess.ProductionHead(e, &seg) })
 	}
 	r := wire.Report{Flags: wire.ACK, Ack: ack, Window: 8192, RcvNxt: m.sess.Conn.RcvNxt().Add(int(k))}
@@ -163,9 +163,9 @@ func FuzzProductionHead(f *testing.F) {
 	f.Add([]byte("\x07\x00\x00\x01\x00\x00\x00\x02\x00\x00\x00"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var s Session
-		id, _, ok := s.preparedID(b)
-		if ok && (len(b) < 16 || b[3] != 1 || b[4] != 0 || id != uint32(b[5])|uint32(b[6])<<8|uint32(b[7])<<16|uint32(b[8])<<24) {
-			t.Errorf("preparedID(%x) = %d", b, id)
+		a, ok := s.preparedID(b)
+		if ok && (len(b) < 16 || b[3] != 1 || b[4] != 0 || a.id != uint32(b[5])|uint32(b[6])<<8|uint32(b[7])<<16|uint32(b[8])<<24) {
+			t.Errorf("preparedID(%x) = %d", b, a.id)
 		}
 	})
 }

@@ -91,7 +91,8 @@ func (s *Session) damaged(e *Env) {
 		s.loseCommand(e)
 	}
 	s.in.Truncate(&e.Pool, r.at)
-	*r = reader{mode: resync, at: r.at, gap: r.acked, acked: r.acked, end: r.end}
+	const hidden = 2 // or more answers may be owed to what is in the hole
+	*r = reader{mode: resync, at: r.at, gap: r.acked, acked: r.acked, asks: r.asks + hidden, owed: hidden, end: r.end}
 	s.advance(e)
 }
 

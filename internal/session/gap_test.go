@@ -192,7 +192,7 @@ func TestGap(t *testing.T) {
 				c.hole(c.offset(3)+1<<20, 100)
 				without(c, 1)
 			},
-			account: "answered=5 lost.statement_id=1 lost.capture_gap=1 session lost statement_id",
+			account: "answered=5 lost.statement_id=1 lost.capture_gap=1 session replayed",
 			paces:   []string{"at once"},
 		},
 		{
@@ -203,10 +203,10 @@ func TestGap(t *testing.T) {
 				b := c.prepare("p0c0 b")
 				c.execute(b).forget(1)
 				c.fin()
-				c.hole(c.offset(2), len(c.items[2].b))
+				c.hole(c.offset(3), len(c.items[3].b))
 				without(c, 1)
 			},
-			account: "answered=1 lost.statement_id=1 lost.capture_gap=1 session lost statement_id",
+			account: "answered=1 lost.statement_id=1 lost.capture_gap=1 session replayed",
 			paces:   oneByOne,
 		},
 		{

@@ -107,7 +107,7 @@ func TestStatementsAreNotMistaken(t *testing.T) {
 			client: func(c *client) {
 				c.login()
 				a := c.prepare("p2c0 a")
-				c.items[len(c.items)-1].b = prepareOK(a, 3)
+				c.items[len(c.items)-1].b = prepareOK(a, 3, 0)
 				c.execute(a).forget(1)
 				c.query("select 1").quit()
 			},

@@ -2,6 +2,7 @@ package session
 
 import (
 	"time"
+	"unsafe"
 
 	"mrtecopy/internal/mysql"
 	"mrtecopy/internal/seq"
@@ -12,6 +13,7 @@ import (
 type record struct {
 	at    time.Duration // when its last octet was captured
 	size  int           // octets of it in Session.in
+	ack   seq.Num       // the client's ACK number with it
 	end   seq.Num       // the sequence number behind it, once it was sent whole
 	more  uint32        // responses of it that follow the next one: it was sent as several commands
 	cmd   mysql.Command
@@ -43,7 +45,7 @@ type queue struct {
 
 func (q *queue) len() int       { return len(q.all) - q.head }
 func (q *queue) unsentLen() int { return len(q.all) - q.sent }
-func (q *queue) storage() int   { return cap(q.all) * 32 }
+func (q *queue) storage() int   { return cap(q.all) * int(unsafe.Sizeof(record{})) }
 
 // first returns the oldest record, unsent the oldest that was not sent whole,
 // last the youngest; nil where there is none.

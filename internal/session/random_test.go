@@ -165,16 +165,20 @@ func randomClient(r *rand.Rand, ends bool) *client {
 		c.loggedIn = true
 	}
 	text := func() string { return strings.Repeat("x", r.IntN([]int{5, 50, 500, 20000}[r.IntN(4)])) }
-	// A PREPARE that production refuses makes it undecidable whose the answer to
-	// a pipelined one is.
-	refuses := r.IntN(2) == 0
+	// Where commands are pipelined, one that production alone refuses makes it
+	// undecidable whose the next answer is.
+	pipelines := r.IntN(2) == 0
+	refused := "!~"
+	if pipelines {
+		refused = "!"
+	}
 	var ids []uint32
 	for n := range 5 + r.IntN(50) {
 		any := func() uint32 { return ids[r.IntN(len(ids))] }
 		switch k := r.IntN(30); {
 		case k < 6 || len(ids) == 0 && k < 20:
 			c.query(fmt.Sprintf("select %d %s", n, text()))
-		case k < 8:
+		case k < 8 && pipelines:
 			c.pipeline(func() {
 				for i := range r.IntN(20) {
 					c.query(fmt.Sprintf("select %d-%d", n, i))
@@ -204,9 +208,7 @@ func randomClient(r *rand.Rand, ends bool) *client {
 		case k < 24:
 			ids = append(ids, c.prepare(fmt.Sprintf("p%dc%d number %d", r.IntN(3), r.IntN(3), n)))
 		case k < 25:
-			if refuses {
-				c.prepare(fmt.Sprintf("%c%d", "!~"[r.IntN(2)], n))
-			}
+			c.prepare(fmt.Sprintf("%c%d", refused[r.IntN(len(refused))], n))
 		case k < 26:
 			c.reset()
 			ids = nil
@@ -219,10 +221,15 @@ func randomClient(r *rand.Rand, ends bool) *client {
 				chunks[i] = "row" + text()
 			}
 			c.load(fmt.Sprintf("LOAD DATA LOCAL INFILE '%d'", n), chunks...)
-		case k < 29 && !refuses:
+		case k < 29 && pipelines:
 			c.pipeline(func() {
-				a, b := c.prepare(fmt.Sprintf("p1c1 first %d", n)), c.prepare(fmt.Sprintf("p1c1 second %d", n))
-				ids = append(ids, a, b)
+				for i := range 2 + r.IntN(4) {
+					if r.IntN(4) == 0 {
+						c.prepare(fmt.Sprintf("!%d-%d", n, i))
+					} else {
+						ids = append(ids, c.prepare(fmt.Sprintf("p%dc1 number %d-%d", r.IntN(2), n, i)))
+					}
+				}
 			})
 		default:
 			c.command(mysql.ComStatistics, "", 30)

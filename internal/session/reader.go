@@ -29,6 +29,8 @@ type reader struct {
 	last  mysql.Command // of the last command
 	acked seq.Num       // the client's ACK number at the last octets
 	asked seq.Num       // its ACK number with the last command that has a response
+	asks  uint32        // commands that have one, so far
+	owed  uint32        // of these, production may still have to answer so many
 	gap   seq.Num       // resync: the client's ACK number at the hole
 	end   seq.Num       // the client's sequence number behind Session.in
 }
@@ -280,23 +282,41 @@ func (s *Session) command(e *Env, cmd mysql.Command, size, left int, f recordFla
 		return false
 	}
 	f |= counts
-	first := s.reader.asked != s.reader.acked
-	if cmd.HasResponse() {
-		s.reader.asked = s.reader.acked
-	}
+	at := s.asks(cmd)
 	switch {
 	case f&open != 0 && (cmd == mysql.ComChangeUser || s.wantsWhole(cmd)):
 		e.Counts.Commands.Skipped[ledger.Dialect]++
 		f = f&^counts | drop
 	}
-	s.queue.push(record{at: e.At, size: size, cmd: cmd, flags: f})
+	s.queue.push(record{at: e.At, ack: s.reader.acked, size: size, cmd: cmd, flags: f})
 	if cmd == mysql.ComStmtPrepare {
 		if s.packed != nil {
 			left = 0 // of other octets than the segments'
 		}
-		s.statements.prepare(s.reader.end.Add(-left), s.reader.acked, first)
+		at.end = s.reader.end.Add(-left)
+		s.statements.prepare(at)
 	}
 	return true
+}
+
+// asks counts a command that production answers, and returns where it stands.
+// If the client has read on since the last one, an answer came: whichever it
+// was, at most the others are owed.
+func (s *Session) asks(cmd mysql.Command) place {
+	r := &s.reader
+	at := place{ack: r.acked}
+	if !cmd.HasResponse() {
+		return at
+	}
+	if r.asked != r.acked && r.owed > 0 {
+		r.owed--
+	}
+	r.owed = min(r.owed, r.asks-s.statements.settled)
+	at.lone, at.behind = r.owed == 0, r.owed > 0 && r.asked == r.acked
+	r.asks++
+	r.owed++
+	r.asked, at.nth = r.acked, r.asks
+	return at
 }
 
 // replication reports whether cmd makes the session a replica's.

@@ -5,6 +5,7 @@ import (
 
 	"mrtecopy/internal/ledger"
 	"mrtecopy/internal/mysql"
+	"mrtecopy/internal/seq"
 	"mrtecopy/internal/tcpstate"
 	"mrtecopy/internal/wire"
 )
@@ -22,17 +23,46 @@ func (s *Session) ProductionHead(e *Env, seg *wire.Segment) {
 	if !s.statements.unknown() {
 		return
 	}
-	b := seg.Payload
 	if s.packed != nil {
-		b = e.Decompressor.Head(s.packed.how, b, mysql.HeaderSize+mysql.PrepareOKSize)
+		s.productionAnswer(seg, s.reader.end, e.Decompressor.Head(s.packed.how, seg.Payload, mysql.HeaderSize+mysql.PrepareOKSize), 0)
+	} else {
+		s.productionAnswers(seg)
 	}
-	if h, ok := mysql.ParseHeader(b); ok && len(b) > mysql.HeaderSize && h.Length >= 3 && b[mysql.HeaderSize] == headerErr {
-		s.statements.productionRefused(seg.Seq, seg.Ack)
+	s.advance(e)
+}
+
+// productionAnswers takes all answers that begin in a segment: those to commands
+// that a client sends without waiting may share one.
+func (s *Session) productionAnswers(seg *wire.Segment) {
+	for at := 0; ; {
+		b := seg.Payload[at:]
+		h, ok := mysql.ParseHeader(b)
+		if !ok {
+			return
+		}
+		if h.Sequence == 1 {
+			s.productionAnswer(seg, s.reader.end, b, at)
+		}
+		if at += mysql.HeaderSize + h.Length; at > len(seg.Payload) {
+			return
+		}
+	}
+}
+
+// productionAnswer takes the answer that b begins with, at octets behind the
+// beginning of seg, if it is one to a PREPARE or an error. The client's octets
+// before read were read.
+func (s *Session) productionAnswer(seg *wire.Segment, read seq.Num, b []byte, at int) {
+	h, ok := mysql.ParseHeader(b)
+	if !ok || len(b) == mysql.HeaderSize {
 		return
 	}
-	if id, params, ok := s.preparedID(b); ok {
-		s.statements.productionAnswered(id, params, seg.Seq, seg.Ack, s.reader.end)
-		s.advance(e)
+	begin := seg.Seq.Add(at)
+	if h.Length >= 3 && b[mysql.HeaderSize] == headerErr {
+		s.statements.productionRefused(begin, seg.Ack)
+	} else if a, ok := s.preparedID(b); ok {
+		a.at, a.ack = begin, seg.Ack
+		s.statements.productionAnswered(a, read)
 	}
 }
 
@@ -43,20 +73,21 @@ func refusesLogin(b []byte) bool {
 	return ok && h.Sequence >= 2 && h.Length >= 3 && len(b) > mysql.HeaderSize && b[mysql.HeaderSize] == headerErr
 }
 
-// preparedID returns the statement id and the number of placeholders if b begins with the answer to a PREPARE.
-// Its sequence id is 1, but in a compressed session it follows the ids of the
-// request's compressed packets.
-func (s *Session) preparedID(b []byte) (id uint32, params uint16, ok bool) {
+// preparedID reports whether b begins with production's answer to a PREPARE, and
+// returns what it says. Its sequence id is 1, but in a compressed session it
+// follows the ids of the request's compressed packets.
+func (s *Session) preparedID(b []byte) (a answer, ok bool) {
 	h, ok := mysql.ParseHeader(b)
 	size := mysql.PrepareOKSize
 	if caps, _ := s.spoken(); caps.Has(mysql.ClientOptionalResultsetMetadata) {
 		size++
 	}
 	if !ok || h.Length != size || h.Sequence != 1 && s.packed == nil || len(b) < mysql.HeaderSize+mysql.PrepareOKSize {
-		return 0, 0, false
+		return a, false
 	}
-	id, _, params, ok = mysql.ParsePrepareOK(b[mysql.HeaderSize:])
-	return id, params, ok
+	const filler = 9 // always 0, which tells it from most other OKs of that length
+	a.id, a.columns, a.params, ok = mysql.ParsePrepareOK(b[mysql.HeaderSize:])
+	return a, ok && b[mysql.HeaderSize+filler] == 0
 }
 
 // Report takes what the target sent since the last report: the state of the

@@ -19,7 +19,7 @@ const (
 	gateLogin             // the client has not read production's answer to its login yet: it may be refused
 	gateWhole             // its beginning is not all there
 	gateRefused           // never: what it depends on was refused; it is skipped
-	gateUnknown           // never: it names a statement nobody knows; the session ends
+	gateUnknown           // never: which statement it names cannot be told; it is lost
 )
 
 // An infileState says where a LOAD DATA LOCAL stands.
@@ -74,8 +74,7 @@ func (s *Session) advance(e *Env) {
 			case gateRefused:
 				s.skipCommand(e, rec, s.refusal(rec, b))
 			case gateUnknown:
-				s.lose(e, ledger.StatementID)
-				return
+				s.loseQueued(e, rec, ledger.StatementID)
 			default:
 				s.countWaiting(e, rec)
 				return
@@ -114,10 +113,19 @@ func (s *Session) countStalled(e *Env) {
 
 // skipCommand decides that a queued command is not sent.
 func (s *Session) skipCommand(e *Env, rec *record, why ledger.Reason) {
+	s.leave(rec, &e.Counts.Commands.Skipped, why)
+}
+
+// loseQueued gives up a queued command. The session goes on behind it.
+func (s *Session) loseQueued(e *Env, rec *record, why ledger.Reason) {
+	s.leave(rec, &e.Counts.Commands.Lost, why)
+}
+
+func (s *Session) leave(rec *record, column *ledger.ByReason, why ledger.Reason) {
 	rec.flags |= drop
 	if rec.has(counts) {
 		rec.flags &^= counts
-		e.Counts.Commands.Skipped[why]++
+		column[why]++
 	}
 }
 
@@ -154,7 +162,7 @@ func (s *Session) gate(e *Env, rec *record, b []byte) gate {
 		if len(b) < streamHead {
 			return gateNone // malformed: the server will say so
 		}
-		return s.statements.gate(e.Now, rec.at, b, s.statementID(b), s.mariadb())
+		return s.statements.gate(e.Now, s.use(rec, b), s.mariadb())
 	case rec.cmd == mysql.ComQuery:
 		s.seeAttributes(b)
 		if rec.has(open) && len(b) < maxAttributes && s.sqlText(b) == nil {
@@ -249,10 +257,15 @@ func (s *Session) emit(e *Env, rec *record, b []byte) {
 	s.queue.sent++
 }
 
+// use says how a command on a statement, which begins with b, names it.
+func (s *Session) use(rec *record, b []byte) use {
+	return use{id: s.statementID(b), ack: rec.ack, at: rec.at, closes: rec.cmd == mysql.ComStmtClose, binds: rec.cmd == mysql.ComStmtExecute}
+}
+
 // refusal returns why a command whose gate is gateRefused is skipped.
 func (s *Session) refusal(rec *record, b []byte) ledger.Reason {
 	if rec.cmd.UsesStatement() && len(b) >= streamHead {
-		return s.statements.refusal(s.statementID(b))
+		return s.statements.refusal(s.use(rec, b))
 	}
 	return ledger.StatementID
 }

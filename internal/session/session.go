@@ -48,9 +48,6 @@ const (
 )
 
 const (
-	// idWait is how long a command waits for production's id of its statement,
-	// which was captured with the other direction and may come a little later.
-	idWait = 200 * time.Millisecond
 	// loginPatience is how long the target may take from our SYN to its OK: more
 	// than a SYN's repetitions take, which say more about the trouble.
 	loginPatience = 45 * time.Second

@@ -161,28 +161,34 @@ func (c *client) rst() *client {
 }
 
 // prepare prepares a statement; production refuses one that begins with "~" or
-// "!", the target one that begins with "!".
+// "!", the target one that begins with "^" or "!".
 func (c *client) prepare(sql string) (id uint32) {
 	c.command(mysql.ComStmtPrepare, sql, 0)
 	id = c.nextID
 	c.nextID++
 	if sql[0] == '~' || sql[0] == '!' {
-		c.answer(20)
+		c.answered([]byte("\x10\x00\x00\x01\xff\x28\x04#42000no SQL"), 20)
 		return id
 	}
 	c.statements[id] = sql
-	ok := prepareOK(id, paramsOf(sql))
+	params, columns := shapeOf(sql)
+	ok := prepareOK(id, params, columns)
 	if c.how != mysql.CompressionNone {
 		ok = compressed(c.how, append(ok, make([]byte, len(sql))...), 1)
 	}
-	it := item{kind: itemPrepared, b: ok, at: c.prod, ack: c.nxt}
-	c.answer(16 + 20*strings.Count(sql, "?"))
+	c.answered(ok, 16+20*strings.Count(sql, "?"))
+	return id
+}
+
+// answered makes an answer of n octets, whose head b is captured.
+func (c *client) answered(b []byte, n int) {
+	it := item{kind: itemPrepared, b: b, at: c.prod, ack: c.nxt}
+	c.answer(n)
 	if c.piped {
 		c.later = append(c.later, it)
 	} else {
 		c.items = append(c.items, it)
 	}
-	return id
 }
 
 // statement sends a command on a prepared statement.

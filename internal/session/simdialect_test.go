@@ -84,17 +84,21 @@ func compressed(how mysql.Compression, b []byte, sequence uint8) (out []byte) {
 }
 
 // prepareOK is the first packet of a server's answer to a PREPARE.
-func prepareOK(id uint32, params int) []byte {
+func prepareOK(id uint32, params, columns int) []byte {
 	b := binary.LittleEndian.AppendUint32([]byte("\x0c\x00\x00\x01\x00"), id)
-	return append(b, 0, 0, byte(params), byte(params>>8), 0, 0, 0)
+	return append(b, byte(columns), byte(columns>>8), byte(params), byte(params>>8), 0, 0, 0)
 }
 
-// paramsOf returns n of a statement "pNcM …".
-func paramsOf(text string) int {
-	var params, columns int
-	if n, _ := fmt.Sscanf(strings.TrimLeft(text, "~!"), "p%dc%d", &params, &columns); n != 2 {
-		return 0
+// shapeOf returns n and m of a statement "pNcM …".
+func shapeOf(text string) (params, columns int) {
+	if n, _ := fmt.Sscanf(strings.TrimLeft(text, "~!^"), "p%dc%d", &params, &columns); n != 2 {
+		return 0, 0
 	}
+	return params, columns
+}
+
+func paramsOf(text string) int {
+	params, _ := shapeOf(text)
 	return params
 }
 

@@ -329,21 +329,18 @@ func (v *server) command(out, p []byte) []byte {
 	return v.ok(out)
 }
 
-// prepare answers "!text" with an error; "p2c1 text" has two parameters and a
+// prepare answers "!text" and "^text" with an error; "p2c1 text" has two parameters and a
 // column.
 func (v *server) prepare(out []byte, text string) []byte {
 	c := &v.conn
 	c.last = 0
 	id := v.nextID
 	v.nextID++ // a failed one takes an id, too
-	if strings.HasPrefix(text, "!") {
+	if text != "" && (text[0] == '!' || text[0] == '^') {
 		return v.err(out, 1064, "You have an error in your SQL syntax")
 	}
 	c.statements[id], c.last = text, id
-	var params, columns int
-	if n, _ := fmt.Sscanf(text, "p%dc%d", &params, &columns); n != 2 {
-		params, columns = 0, 0
-	}
+	params, columns := shapeOf(text)
 	head := binary.LittleEndian.AppendUint32([]byte{0}, id)
 	head = append(head, byte(columns), 0, byte(params), 0, 0, 0, 0)
 	out = v.say(out, head...)

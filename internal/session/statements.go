@@ -15,15 +15,13 @@ const lastPrepared = 0xffffffff
 
 // A statement is one COM_STMT_PREPARE of the client.
 type statement struct {
-	production, target uint32  // the ids the servers gave
-	end                seq.Num // the client's sequence number behind the PREPARE
-	ack                seq.Num // the client's ACK number with it: where the response begins
-	nth                uint32  // of the client's PREPAREs
-	above, below       uint32  // where production's id lies, by those that are known; below 0: anywhere
-	params             uint16  // placeholders, by the target's answer
-	spoken             uint16  // the same by production's, with counted
+	production, target uint32 // the ids the servers gave
+	at                 place
+	nth                uint32 // of the client's PREPAREs
+	above, below       uint32 // where production's id lies, by those that are known; below 0: anywhere
+	columns, params    uint16 // of its result; placeholders: by the target's answer
+	spoken             uint16 // placeholders by production's answer, with counted
 	flags              statementFlags
-	first              bool          // production's response to it begins at ack
 	counted            bool          // spoken is known
 	longData           bool          // COM_STMT_SEND_LONG_DATA came since the last EXECUTE
 	tainted            bool          // an EXECUTE that used up long data may not have been captured
@@ -45,7 +43,16 @@ func (s *statement) differs() bool {
 
 // mayBe reports whether id may be production's for s, which is not known.
 func (s *statement) mayBe(id uint32) bool {
-	return s.flags&(known|gone|failed) == 0 && s.above < id && (s.below == 0 || id < s.below)
+	return s.flags&(known|gone|failed) == 0 && s.within(id) && (s.flags&guessed == 0 || s.production == id)
+}
+
+// meant reports whether a command may mean s, which is not known: its client has
+// read production's answer.
+func (s *statement) meant(u use) bool { return s.mayBe(u.id) && s.at.ack.Before(u.ack) }
+
+// within reports whether id lies where production's for s does.
+func (s *statement) within(id uint32) bool {
+	return s.above < id && (s.below == 0 || id < s.below)
 }
 
 // binding returns where s keeps what its executions leave out.
@@ -80,170 +87,52 @@ func (s *statement) noLongData() {
 type statementFlags uint8
 
 const (
-	known     statementFlags = 1 << iota // production's id was captured
-	ambiguous                            // an answer was captured that may be another's
-	answered                             // the target answered
-	refused                              // with an error
-	gone                                 // closed by COM_STMT_CLOSE, or by a reset of the session
-	sent                                 // the PREPARE went to the target
-	failed                               // production refused it
-	unsure                               // behind it octets were not captured, which may have held another PREPARE
+	known    statementFlags = 1 << iota // production's id was captured
+	guessed                             // production's id was not, but can be no other's
+	answered                            // the target answered
+	refused                             // with an error
+	gone                                // closed by COM_STMT_CLOSE, or by a reset of the session
+	sent                                // the PREPARE went to the target
+	failed                              // production refused it
+	unsure                              // behind it octets were not captured, which may have held another PREPARE
 )
 
 // statements maps the ids of prepared statements from production to the target,
 // by the answers of both. Ids cannot be assumed: MariaDB's go on from whatever
-// the server thread did before.
+// the server thread did before. What answer of production's belongs to which
+// PREPARE is told in evidence.go.
 type statements struct {
 	all     []statement // in the order of the PREPAREs
+	answers []answer    // of production's, by rising id, whose PREPARE is not known yet
 	sentTo  int         // all[:sentTo] were sent or left out
 	ended   int         // all[:ended] were answered by the target
 	count   uint32      // PREPAREs so far
 	highest uint32      // of production's ids that are known
+	vain    uint32      // the last id whose answer was waited for in vain
+	settled uint32      // so many of the client's commands production has answered, as far as this shows it
 	holes   bool        // octets were not captured, which may have held a PREPARE
 }
 
-func (t *statements) storage() int { return cap(t.all) * int(unsafe.Sizeof(statement{})) }
+func (t *statements) storage() int {
+	return cap(t.all)*int(unsafe.Sizeof(statement{})) + cap(t.answers)*int(unsafe.Sizeof(answer{}))
+}
 
-// prepare records a PREPARE that the client sent. first says that no other
-// command before it waits for an answer with the same ACK number.
-func (t *statements) prepare(end, ack seq.Num, first bool) {
+// prepare records a PREPARE that the client sent.
+func (t *statements) prepare(at place) {
 	t.count++
-	t.all = append(t.all, statement{end: end, ack: ack, nth: t.count, above: t.highest, first: first})
+	t.all = append(t.all, statement{at: at, nth: t.count, above: t.highest})
 }
 
 // unprepare takes the last PREPARE back: it does not go to the target.
 func (t *statements) unprepare() { t.all = t.all[:len(t.all)-1] }
 
-// productionAnswered takes the id in production's answer, which began at the
-// server's sequence number at and acknowledged the client's octets before ack;
-// those before read were read.
-func (t *statements) productionAnswered(id uint32, params uint16, at, ack, read seq.Num) {
-	var only *statement
-	n := 0
-	for i := range t.all {
-		s := &t.all[i]
-		if s.flags&known != 0 {
-			if s.production == id {
-				return // a repeated segment: ids are not used twice on a connection
-			}
-			continue
-		}
-		if s.flags&failed != 0 {
-			continue
-		}
-		if s.end.After(ack) {
-			break
-		}
-		if s.ack == at { // the response begins where the client had read to
-			t.know(s, id)
-			s.spoken, s.counted = params, true
-			return
-		}
-		if s.ack.Before(at) {
-			only = s
-			n++
-		}
-	}
-	if read.Before(ack) { // it may answer one that is behind a hole, and not read yet
-		return
-	}
-	// A pipelined PREPARE's answer begins behind others. One candidate is it;
-	// between several, one of which may have failed, nothing decides.
-	if n == 1 && only.flags&unsure == 0 {
-		t.know(only, id)
-		only.spoken, only.counted = params, true
-		return
-	}
-	for i := range t.all {
-		if s := &t.all[i]; s.flags&(known|failed) == 0 && s.ack.Before(at) && !s.end.After(ack) {
-			s.flags |= ambiguous
-		}
-	}
-}
-
-// productionRefused takes an ERR of production's, which began at the server's
-// sequence number at: it answers the PREPARE that was sent when the client had
-// read to there.
-func (t *statements) productionRefused(at, ack seq.Num) {
-	for i := range t.all {
-		if s := &t.all[i]; s.flags&known == 0 && s.first && s.ack == at && !s.end.After(ack) {
-			s.flags |= failed
-			return
-		}
-	}
-}
-
-// know takes production's id for s. Ids rise in the order of the PREPAREs.
-func (t *statements) know(s *statement, id uint32) {
-	for i := range t.all {
-		switch o := &t.all[i]; {
-		case o.flags&known != 0:
-		case o.nth > s.nth:
-			o.above = max(o.above, id)
-		case o.nth < s.nth && (o.below == 0 || id < o.below):
-			o.below = id
-		}
-	}
-	s.production = id
-	s.flags |= known
-	t.highest = max(t.highest, id)
-}
-
-// infer returns the statement that the client means by an id which production
-// gave unseen; nil where that is not certain. Servers give rising numbers, one
-// for each PREPARE, and others in between that no client command shows (to
-// PREPAREs in SQL). So an id belongs to the one statement between whose
-// neighbours' ids it lies; or where the neighbours' show that there were no
-// others in between, to the one in its place.
-func (t *statements) infer(id uint32) *statement {
-	if t.holes {
-		return nil
-	}
-	var only, below *statement
-	several := false
-	for i := range t.all {
-		s := &t.all[i]
-		switch {
-		case s.flags&known != 0 && s.production < id:
-			only, below, several = nil, s, false
-		case s.flags&known != 0:
-			if below != nil && s.production-below.production == s.nth-below.nth {
-				return t.unresolved(below.nth + id - below.production)
-			}
-			if several {
-				return nil
-			}
-			return only
-		case s.flags&sent == 0 || !s.mayBe(id):
-		default:
-			several = only != nil || s.flags&ambiguous != 0
-			only = s
-		}
-	}
-	if several {
-		return nil
-	}
-	return only
-}
-
-// unresolved returns the nth PREPARE's statement if production's id for it is
-// not known.
-func (t *statements) unresolved(nth uint32) *statement {
-	for i := range t.all {
-		if s := &t.all[i]; s.nth == nth && s.flags&(sent|gone|known) == sent {
-			return s
-		}
-	}
-	return nil
-}
-
 // targetAnswered takes the target's next answer to a PREPARE: answers come in
 // order.
-func (t *statements) targetAnswered(id uint32, params uint16, ok bool) {
+func (t *statements) targetAnswered(id uint32, columns, params uint16, ok bool) {
 	for ; t.ended < t.sentTo; t.ended++ {
 		if s := &t.all[t.ended]; s.flags&answered == 0 {
 			s.flags |= answered
-			s.target, s.params = id, params
+			s.target, s.columns, s.params = id, columns, params
 			if !ok {
 				s.flags |= refused
 			}
@@ -265,11 +154,11 @@ func (t *statements) leftOut(why ledger.Reason) {
 }
 
 // refusal returns why a command on a statement is left out with it.
-func (t *statements) refusal(id uint32) ledger.Reason {
-	s := t.find(id)
+func (t *statements) refusal(u use) ledger.Reason {
+	s := t.find(u.id)
 	if s == nil { // whichever it is
 		for i := range t.all[:t.sentTo] {
-			if c := &t.all[i]; c.mayBe(id) && c.why != ledger.None {
+			if c := &t.all[i]; c.meant(u) && c.why != ledger.None {
 				s = c
 			}
 		}
@@ -305,6 +194,7 @@ func (t *statements) sent(cmd mysql.Command) {
 			t.sentTo++
 		}
 	case mysql.ComResetConnection, mysql.ComChangeUser: // they deallocate what was prepared before
+		t.identifyAll()
 		for i := range t.all {
 			if s := &t.all[i]; s.flags&sent != 0 {
 				s.flags |= gone
@@ -318,65 +208,61 @@ func (t *statements) sent(cmd mysql.Command) {
 func (t *statements) find(id uint32) *statement {
 	for i := t.sentTo - 1; i >= 0; i-- { // others come later
 		s := &t.all[i]
-		if id == lastPrepared || s.flags&(known|gone) == known && s.production == id {
+		if id == lastPrepared || s.flags&(known|guessed) != 0 && s.flags&gone == 0 && s.production == id {
 			return s
 		}
 	}
 	return nil
 }
 
-// gate says whether the command in b, captured at at, may be sent: both servers'
-// ids of its statement must be known.
-func (t *statements) gate(now, at time.Duration, b []byte, id uint32, mariadb bool) gate {
-	s := t.find(id)
-	if id == lastPrepared && mariadb {
+// A use is a command that names a statement.
+type use struct {
+	id     uint32
+	ack    seq.Num       // the client's ACK number with it: production's answers before that it may have read
+	at     time.Duration // when it was captured
+	closes bool          // it is a COM_STMT_CLOSE
+	binds  bool          // it is a COM_STMT_EXECUTE
+}
+
+// gate says whether the command may be sent: both servers' ids of its statement
+// must be known.
+func (t *statements) gate(now time.Duration, u use, mariadb bool) gate {
+	s := t.find(u.id)
+	if u.id == lastPrepared && mariadb {
 		if s != nil && s.why != ledger.None {
 			return gateRefused // the target's last one is another
 		}
 		return gateNone
 	}
-	if s == nil && t.candidates(id, 0) {
-		if now-at < idWait && t.candidates(id, ambiguous) {
-			return gateProductionID
-		}
-		if s = t.infer(id); s != nil {
-			t.know(s, id)
+	if s == nil && t.candidates(u, 0) {
+		var wait gate
+		if s, wait = t.identify(now, u); wait != gateNone {
+			return wait
 		}
 	}
 	switch {
-	case s == nil && (t.holes || t.candidates(id, 0)):
-		if mysql.Command(b[mysql.HeaderSize]) == mysql.ComStmtClose {
+	case s != nil && s.flags&answered == 0:
+		return gateStatement
+	case s != nil && (s.flags&refused != 0 || s.tainted && u.binds):
+		return gateRefused
+	case s != nil:
+		return gateNone
+	case t.holes, t.candidates(u, refused):
+		if u.closes {
 			return gateRefused // that it stays open changes nothing that the client sees
 		}
-		if !t.holes && !t.candidates(id, refused) {
-			return gateRefused // whichever it is
-		}
 		return gateUnknown
-	case s == nil: // no statement's, or not any more: production refused it, or had nothing to close
-		return gateNone
-	case s.flags&answered == 0:
-		return gateStatement
-	case s.flags&refused != 0, s.tainted && mysql.Command(b[mysql.HeaderSize]) == mysql.ComStmtExecute:
-		return gateRefused
+	case t.candidates(u, 0) && !(u.closes && t.refusal(u) == ledger.StatementID):
+		return gateRefused // whichever it is
 	}
-	return gateNone
+	return gateNone // no statement's, or not any more: production refused it, or had nothing to close
 }
 
-// unknown reports whether production's answer to a PREPARE may still come.
-func (t *statements) unknown() bool {
-	for i := range t.all {
-		if t.all[i].flags&(known|ambiguous|gone|failed) == 0 {
-			return true
-		}
-	}
-	return false
-}
-
-// candidates reports whether id may be that of a PREPARE before the command that
-// has none of the flags without.
-func (t *statements) candidates(id uint32, without statementFlags) bool {
+// candidates reports whether a command may mean a PREPARE before it that has none
+// of the flags without.
+func (t *statements) candidates(u use, without statementFlags) bool {
 	for i := range t.all[:t.sentTo] {
-		if s := &t.all[i]; s.flags&without == 0 && s.mayBe(id) {
+		if s := &t.all[i]; s.flags&without == 0 && s.meant(u) {
 			return true
 		}
 	}

@@ -1,0 +1,292 @@
+package session
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"mrtecopy/internal/ledger"
+	"mrtecopy/internal/seq"
+)
+
+// A place is where a PREPARE stands in the conversation with production, as far
+// as the client's octets show it.
+type place struct {
+	end    seq.Num // the client's sequence number behind it
+	ack    seq.Num // its ACK number: production's answer begins there at the earliest
+	nth    uint32  // of the client's commands that have a response
+	lone   bool    // nothing before it waits for its answer, which so begins at ack
+	behind bool    // a command with the same ACK number waits, so it begins behind ack
+}
+
+// may reports whether an answer that begins at at, and acknowledges the client's
+// octets up to ack, may be the one to p.
+func (p *place) may(at, ack seq.Num) bool {
+	return !p.end.After(ack) && (p.ack.Before(at) || p.ack == at && !p.behind)
+}
+
+// An answer is production's OK to a PREPARE, as it was captured.
+type answer struct {
+	id              uint32
+	columns, params uint16  // of the result; placeholders
+	at              seq.Num // production's sequence number of its first octet
+	ack             seq.Num // production's ACK number with it
+}
+
+// maxAnswers bounds the answers that wait for their PREPARE to be told.
+const maxAnswers = 32
+
+// An agreement says what is taken for granted to tell answers apart.
+type agreement uint8
+
+const (
+	onPlaces   agreement = iota // only that answers come in the order of the PREPAREs, behind them
+	onOutcomes                  // that the target refuses what production refuses, and sees the same placeholders
+	onColumns                   // and that results have the same columns
+)
+
+// fits reports whether a may be production's answer to s.
+func (s *statement) fits(a *answer, how agreement) bool {
+	switch {
+	case s.flags&(known|failed) != 0, !s.within(a.id), !s.at.may(a.at, a.ack):
+		return false
+	case how == onPlaces, s.why != ledger.None, s.flags&answered == 0: // left out, or to be answered yet
+		return true
+	case s.flags&refused != 0, s.params != a.params:
+		return false
+	}
+	return how < onColumns || s.columns == a.columns
+}
+
+// productionAnswered takes production's OK to a PREPARE. The client's octets
+// before read were read.
+func (t *statements) productionAnswered(a answer, read seq.Num) {
+	at, found := slices.BinarySearchFunc(t.answers, a.id, func(b answer, id uint32) int { return cmp.Compare(b.id, id) })
+	if found || t.isKnown(a.id) {
+		return // a repeated segment: ids are not used twice on a connection
+	}
+	if s := t.lone(a.at, a.ack); s != nil {
+		t.learn(s, &a)
+	} else if read.Before(a.ack) || t.hidden(&a) {
+		return // it may answer a PREPARE behind a hole that is not read yet, or in one
+	} else if len(t.answers) < maxAnswers {
+		t.answers = slices.Insert(t.answers, at, a)
+	}
+	t.match(onPlaces)
+}
+
+// productionRefused takes an ERR of production's. It may answer any command, but
+// a PREPARE whose answer has to begin there it refuses.
+func (t *statements) productionRefused(at, ack seq.Num) {
+	if s := t.lone(at, ack); s != nil {
+		s.flags |= failed
+		t.settled = max(t.settled, s.at.nth)
+	}
+}
+
+// lone returns the PREPARE whose answer has to begin at at; nil if there is none.
+func (t *statements) lone(at, ack seq.Num) *statement {
+	for i := range t.all {
+		if s := &t.all[i]; s.flags&(known|failed) == 0 && s.at.lone && s.at.ack == at && !s.at.end.After(ack) {
+			return s
+		}
+	}
+	return nil
+}
+
+// fitsAny reports whether a may answer a PREPARE that was captured.
+func (t *statements) fitsAny(a *answer) bool {
+	for i := range t.all {
+		if t.all[i].fits(a, onPlaces) {
+			return true
+		}
+	}
+	return false
+}
+
+// hidden reports whether a may answer a PREPARE that was not captured.
+func (t *statements) hidden(a *answer) bool {
+	for i := range t.all {
+		if s := &t.all[i]; s.flags&unsure != 0 && s.fits(a, onPlaces) {
+			return true
+		}
+	}
+	return false
+}
+
+// match finds out which PREPAREs the answers belong to. Both are in order, and no
+// answer is without its PREPARE but a repeated one to a statement that is gone. So
+// an answer belongs to a PREPARE for certain if that is the first it can have, and
+// the last.
+func (t *statements) match(how agreement) {
+	t.answers = slices.DeleteFunc(t.answers, func(a answer) bool { return !t.fitsAny(&a) })
+	n := len(t.answers)
+	if n == 0 {
+		t.answers = nil
+		return
+	}
+	var first, last [maxAnswers]int
+	at := 0
+	for i := range n {
+		for at < len(t.all) && !t.all[at].fits(&t.answers[i], how) {
+			at++
+		}
+		if at == len(t.all) {
+			return
+		}
+		first[i] = at
+		at++
+	}
+	at = len(t.all) - 1
+	for i := n - 1; i >= 0; i-- {
+		for !t.all[at].fits(&t.answers[i], how) {
+			at--
+		}
+		last[i] = at
+		at--
+	}
+	kept := t.answers[:0]
+	for i, a := range t.answers {
+		if first[i] == last[i] {
+			t.learn(&t.all[first[i]], &a)
+		} else {
+			kept = append(kept, a)
+		}
+	}
+	t.answers = kept
+}
+
+// learn takes a for production's answer to s.
+func (t *statements) learn(s *statement, a *answer) {
+	t.know(s, a.id)
+	s.spoken, s.counted = a.params, true
+	t.settled = max(t.settled, s.at.nth)
+}
+
+// know takes production's id for s. Ids rise in the order of the PREPAREs.
+func (t *statements) know(s *statement, id uint32) {
+	for i := range t.all {
+		switch o := &t.all[i]; {
+		case o.flags&known != 0:
+		case o.nth > s.nth:
+			o.above = max(o.above, id)
+		case o.nth < s.nth && (o.below == 0 || id < o.below):
+			o.below = id
+		}
+		if o := &t.all[i]; o.production == id {
+			o.flags &^= guessed
+		}
+	}
+	s.production = id
+	s.flags = s.flags&^guessed | known
+	t.highest = max(t.highest, id)
+}
+
+// isKnown reports whether id is some statement's.
+func (t *statements) isKnown(id uint32) bool {
+	for i := range t.all {
+		if s := &t.all[i]; s.flags&known != 0 && s.production == id {
+			return true
+		}
+	}
+	return false
+}
+
+// idWait is how long a command waits for production's answer to the PREPARE of
+// its statement. Production gave it before the client used it, but on another
+// interface it may be captured a little later.
+const idWait = 50 * time.Millisecond
+
+// identify returns the statement that a command means by an id that is nobody's
+// yet; nil where that cannot be told. Or it says what to wait for.
+func (t *statements) identify(now time.Duration, u use) (*statement, gate) {
+	t.identifyAll()
+	if s := t.find(u.id); s != nil {
+		return s, gateNone
+	}
+	for i := range t.answers {
+		if a := &t.answers[i]; a.id == u.id {
+			for i := range t.all {
+				if s := &t.all[i]; s.flags&answered == 0 && s.fits(a, onPlaces) {
+					return nil, gateStatement // the target's answer may tell
+				}
+			}
+			return nil, gateNone
+		}
+	}
+	if u.id != t.vain && now-u.at < idWait {
+		return nil, gateProductionID
+	}
+	t.vain = u.id
+	s := t.infer(u)
+	if s != nil {
+		s.production = u.id
+		s.flags |= guessed
+	}
+	return s, gateNone
+}
+
+// identifyAll finds out which PREPAREs the answers belong to, if need be by what
+// the target said: the later, the more is known.
+func (t *statements) identifyAll() {
+	t.match(onOutcomes)
+	t.match(onColumns)
+}
+
+// infer returns the statement that the client means by an id which production
+// gave unseen; nil where that is not certain. Servers give rising numbers, one
+// for each PREPARE, and others in between that no client command shows (to
+// PREPAREs in SQL). So an id belongs to the one statement between whose
+// neighbours' ids it lies; or where the neighbours' show that there were no
+// others in between, to the one in its place. A statement that the target refused
+// is not looked for.
+func (t *statements) infer(u use) *statement {
+	if t.holes || len(t.answers) > 0 {
+		return nil
+	}
+	var only, below *statement
+	several := false
+	for i := range t.all {
+		s := &t.all[i]
+		switch {
+		case s.flags&known != 0 && s.production < u.id:
+			only, below, several = nil, s, false
+		case s.flags&known != 0:
+			if below != nil && s.production-below.production == s.nth-below.nth {
+				return t.unresolved(below.nth+u.id-below.production, u)
+			}
+			if several {
+				return nil
+			}
+			return only
+		case s.flags&sent == 0 || s.flags&refused != 0 || !s.meant(u):
+		default:
+			several = only != nil
+			only = s
+		}
+	}
+	if several {
+		return nil
+	}
+	return only
+}
+
+// unresolved returns the nth PREPARE's statement if the command may mean it.
+func (t *statements) unresolved(nth uint32, u use) *statement {
+	for i := range t.all {
+		if s := &t.all[i]; s.nth == nth && s.flags&(sent|gone|known|refused) == sent && s.meant(u) {
+			return s
+		}
+	}
+	return nil
+}
+
+// unknown reports whether production's answer to a PREPARE may still come.
+func (t *statements) unknown() bool {
+	for i := range t.all {
+		if t.all[i].flags&(known|gone|failed) == 0 {
+			return true
+		}
+	}
+	return false
+}
