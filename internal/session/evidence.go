@@ -204,15 +204,11 @@ func (t *statements) identify(now time.Duration, u use) (*statement, gate) {
 	if s := t.find(u.id); s != nil {
 		return s, gateNone
 	}
-	for i := range t.answers {
-		if a := &t.answers[i]; a.id == u.id {
-			for i := range t.all {
-				if s := &t.all[i]; s.flags&answered == 0 && s.fits(a, onPlaces) {
-					return nil, gateStatement // the target's answer may tell
-				}
-			}
-			return nil, gateNone
-		}
+	if t.candidates(u, answered) {
+		return nil, gateStatement // the target's answer may tell
+	}
+	if slices.ContainsFunc(t.answers, func(a answer) bool { return a.id == u.id }) {
+		return nil, gateNone
 	}
 	if u.id != t.vain && now-u.at < idWait {
 		return nil, gateProductionID
