@@ -46,6 +46,7 @@ func TestCommands(t *testing.T) {
 				fresh *= 2
 			}
 			t.Run("random, fresh seed", func(t *testing.T) { p.random(t, l, fresh) })
+			t.Run("random, the target pauses", func(t *testing.T) { p.pauses(t, l) })
 			t.Run("LOAD DATA LOCAL", func(t *testing.T) { p.local(t, l) })
 			t.Run("sysbench", func(t *testing.T) { p.sysbench(t, l) })
 			if strings.HasPrefix(p.production, "mariadb") {
@@ -66,6 +67,23 @@ func (p pair) random(t *testing.T, l *lab.Lab, d time.Duration) outcome {
 	t.Logf("seed %d: %d commands of %d sessions, %d of them failed, in %.1f s; the target was done after %.1f s; %d tables are the same",
 		seed, o.load.Commands, o.load.Connections, o.load.Errors, o.load.Seconds, o.seconds, n)
 	return o
+}
+
+// pauses stops the target for longer than the load takes: all that sessions did
+// in the meantime has to wait, and then to find its way.
+func (p pair) pauses(t *testing.T, l *lab.Lab) {
+	r := begin(t, l)
+	paused := make(chan error, 1)
+	go func() {
+		time.Sleep(200 * time.Millisecond)
+		paused <- l.TargetServer.Pause(r.Ctx, 3*time.Second)
+	}()
+	said := r.Load("-n", "2", "-each", "1500", "-threads", "3", "-seed", "20261126", "random")
+	must(t, <-paused)
+	o := end(t, r)
+	o.load = said
+	o.judge(t, p, expected{})
+	sameContents(t, l, "app")
 }
 
 // local loads a file of 5 MB, on a target that takes it and on one that does not:

@@ -36,19 +36,27 @@ func begin(t testing.TB, l *lab.Lab, mrtecopy ...string) *labtest.Replay {
 	return r
 }
 
-// end waits until the target counts nothing more, and ends the replay.
+// patience is how long a target with sessions may count nothing before its replay
+// is taken for stuck.
+const patience = 20 * time.Second
+
+// end waits until the target has no session left and counts nothing more, and ends
+// the replay.
 func end(t testing.TB, r *labtest.Replay) (o outcome) {
 	t.Helper()
 	var seen string
-	for still := 0; still < 4; still++ {
+	moved := time.Now()
+	for {
 		var err error
 		o.production, err = r.Production.Since(r.Ctx)
 		must(t, err)
 		o.target, err = r.Target.Since(r.Ctx)
 		must(t, err)
 		if s := fmt.Sprint(o.target); s != seen {
-			seen, still = s, -1
-		} else if lab.Difference(o.production, o.target) == "" {
+			seen, moved = s, time.Now()
+		}
+		still := time.Since(moved)
+		if r.Target.Open <= 0 && (lab.Difference(o.production, o.target) == "" || still > 300*time.Millisecond) || still > patience {
 			break
 		}
 		time.Sleep(50 * time.Millisecond)

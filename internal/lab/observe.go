@@ -16,6 +16,9 @@ import (
 // Questions, Connections, Aborted_clients, Aborted_connects.
 type Counters map[string]int64
 
+// open is the counter of connections there are, which only goes into Baseline.Open.
+const open = "Threads_connected"
+
 // compared reports whether a status variable says something about the commands
 // and connections a server got.
 func compared(name string) bool {
@@ -43,7 +46,7 @@ func (s *Server) Counters(ctx context.Context) (Counters, error) {
 		if err := rows.Scan(&name, &value); err != nil {
 			return nil, err
 		}
-		if compared(name) {
+		if compared(name) || name == open {
 			n, err := strconv.ParseInt(value, 10, 64)
 			if err != nil {
 				return nil, fmt.Errorf("counters of %s: %s: %w", s.host.Name, name, err)
@@ -60,6 +63,7 @@ type Baseline struct {
 	server *Server
 	start  Counters
 	asked  int64 // times Since was called
+	Open   int64 // connections there were at the last Since, beyond those at the start
 }
 
 // Baseline starts counting.
@@ -76,6 +80,8 @@ func (b *Baseline) Since(ctx context.Context) (Counters, error) {
 		return nil, err
 	}
 	b.asked++
+	b.Open = now[open] - b.start[open]
+	delete(now, open)
 	c := Counters{}
 	for name, n := range now {
 		if d := n - b.start[name] - b.asked*observerCost[name]; d != 0 {

@@ -159,13 +159,9 @@ func (s *Server) Stop(ctx context.Context) error {
 // Kill ends the server as a power cut would.
 func (s *Server) Kill(ctx context.Context) error {
 	s.forget()
-	out, err := run(ctx, s.tool, "status", s.data)
+	pid, err := s.pid(ctx)
 	if err != nil {
 		return err
-	}
-	var pid int
-	if _, err := fmt.Sscan(out, &pid); err != nil {
-		return fmt.Errorf("server on %s: process id %q: %w", s.host.Name, out, err)
 	}
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		return err
@@ -178,6 +174,35 @@ func (s *Server) Kill(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// Pause stops the server's process for a while: it answers nothing, but its host
+// goes on to acknowledge.
+func (s *Server) Pause(ctx context.Context, d time.Duration) error {
+	pid, err := s.pid(ctx)
+	if err != nil {
+		return err
+	}
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+	return syscall.Kill(pid, syscall.SIGCONT)
+}
+
+// pid is the server's process id.
+func (s *Server) pid(ctx context.Context) (pid int, err error) {
+	out, err := run(ctx, s.tool, "status", s.data)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := fmt.Sscan(out, &pid); err != nil {
+		return 0, fmt.Errorf("server on %s: process id %q: %w", s.host.Name, out, err)
+	}
+	return pid, nil
 }
 
 // forget closes the observer's connection, which would not survive.

@@ -33,8 +33,9 @@ type answer struct {
 	ack             seq.Num // production's ACK number with it
 }
 
-// maxAnswers bounds the answers that wait for their PREPARE to be told.
-const maxAnswers = 32
+// maxAnswers bounds the answers that wait for their PREPARE to be told, which may
+// take until the target has answered what is queued before it.
+const maxAnswers = 1024
 
 // An agreement says what is taken for granted to tell answers apart.
 type agreement uint8
@@ -125,7 +126,11 @@ func (t *statements) match(how agreement) {
 		t.answers = nil
 		return
 	}
-	var first, last [maxAnswers]int
+	var few [32]struct{ first, last int }
+	spans := few[:]
+	if n > len(few) {
+		spans = make([]struct{ first, last int }, n)
+	}
 	at := 0
 	for i := range n {
 		for at < len(t.all) && !t.all[at].fits(&t.answers[i], how) {
@@ -134,7 +139,7 @@ func (t *statements) match(how agreement) {
 		if at == len(t.all) {
 			return
 		}
-		first[i] = at
+		spans[i].first = at
 		at++
 	}
 	at = len(t.all) - 1
@@ -142,13 +147,13 @@ func (t *statements) match(how agreement) {
 		for !t.all[at].fits(&t.answers[i], how) {
 			at--
 		}
-		last[i] = at
+		spans[i].last = at
 		at--
 	}
 	kept := t.answers[:0]
 	for i, a := range t.answers {
-		if first[i] == last[i] {
-			t.learn(&t.all[first[i]], &a)
+		if spans[i].first == spans[i].last {
+			t.learn(&t.all[spans[i].first], &a)
 		} else {
 			kept = append(kept, a)
 		}
