@@ -4,6 +4,7 @@ package commands
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,7 +38,12 @@ func TestCommands(t *testing.T) {
 				}
 				t.Run(load.name, func(t *testing.T) {
 					o := replay(t, l, load.args...)
-					o.judge(t, p, expected{})
+					var want expected
+					if p.production == "mysql-5.6" && slices.Contains(load.args, "resetting") {
+						// It has no COM_RESET_CONNECTION, and keeps its statements: the target may not reset.
+						want = expected{skipped: map[string]int64{"dialect": 3}, errors: -3}
+					}
+					o.judge(t, p, want)
 					sameContents(t, l, "app")
 				})
 			}

@@ -179,8 +179,13 @@ func onlyRead(t *testing.T, p pair, l *lab.Lab) {
 	}
 	// What could not be prepared, since the tables are not there, is skipped too.
 	r.Only("skipped commands", o.Summary.Commands.Skipped, "only_read", "statement_id")
-	r.Only("lost commands", o.Summary.Commands.Lost)
+	// Where PREPAREs are pipelined, what was left out gives no answer to tell
+	// production's by: some stay unknown.
+	r.Only("lost commands", o.Summary.Commands.Lost, "statement_id")
 	r.Only("lost sessions", o.Summary.Sessions.Lost)
+	if n := o.Summary.Commands.Lost["statement_id"]; n > o.Summary.Commands.Captured/20 {
+		t.Errorf("lost %d of %d commands", n, o.Summary.Commands.Captured)
+	}
 	t.Logf("skipped %v, answered %d, %d of them with an error", o.Summary.Commands.Skipped, o.Summary.Commands.Answered, o.Summary.Commands.Errors)
 	before := map[string]string{"numbers": contents(t, l.ProductionServer, "app")["numbers"], "sums": "0 rows 0", "steps": "0 rows 0"}
 	if after := contents(t, l.TargetServer, "app"); !maps.Equal(after, before) {
@@ -296,6 +301,8 @@ func responseTimeout(t *testing.T, _ pair, l *lab.Lab) {
 	time.Sleep(4 * time.Second)
 	_, err = lock.ExecContext(context.Background(), "UNLOCK TABLES")
 	must(t, err)
+	must(t, lock.Close())
+	must(t, db.Close())
 	o := end(t, r)
 	s := &o.Summary
 	r.Only("lost sessions", s.Sessions.Lost, "response_timeout")

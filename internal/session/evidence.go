@@ -42,7 +42,7 @@ type agreement uint8
 
 const (
 	onPlaces   agreement = iota // only that answers come in the order of the PREPAREs, behind them
-	onOutcomes                  // that the target refuses what production refuses, and sees the same placeholders
+	onOutcomes                  // that what the target refuses production did, if it refused something there, and that both see the same placeholders
 	onColumns                   // and that results have the same columns
 )
 
@@ -53,7 +53,9 @@ func (s *statement) fits(a *answer, how agreement) bool {
 		return false
 	case how == onPlaces, s.why != ledger.None, s.flags&answered == 0: // left out, or to be answered yet
 		return true
-	case s.flags&refused != 0, s.params != a.params:
+	case s.flags&refused != 0:
+		return !s.fruitless()
+	case s.params != a.params:
 		return false
 	}
 	return how < onColumns || s.columns == a.columns
@@ -79,6 +81,11 @@ func (t *statements) productionAnswered(a answer, read seq.Num) {
 // productionRefused takes an ERR of production's. It may answer any command, but
 // a PREPARE whose answer has to begin there it refuses.
 func (t *statements) productionRefused(at, ack seq.Num) {
+	for i := range t.all {
+		if s := &t.all[i]; s.flags&(known|failed) == 0 && s.at.may(at, ack) {
+			s.flags |= denied
+		}
+	}
 	if s := t.lone(at, ack); s != nil {
 		s.flags |= failed
 		t.settled = max(t.settled, s.at.nth)
@@ -239,8 +246,7 @@ func (t *statements) identifyAll() {
 // for each PREPARE, and others in between that no client command shows (to
 // PREPAREs in SQL). So an id belongs to the one statement between whose
 // neighbours' ids it lies; or where the neighbours' show that there were no
-// others in between, to the one in its place. A statement that the target refused
-// is not looked for.
+// others in between, to the one in its place.
 func (t *statements) infer(u use) *statement {
 	if t.holes || len(t.answers) > 0 {
 		return nil
@@ -260,7 +266,7 @@ func (t *statements) infer(u use) *statement {
 				return nil
 			}
 			return only
-		case s.flags&sent == 0 || s.flags&refused != 0 || !s.meant(u):
+		case s.flags&sent == 0 || s.fruitless() || !s.meant(u):
 		default:
 			several = only != nil
 			only = s
@@ -275,7 +281,7 @@ func (t *statements) infer(u use) *statement {
 // unresolved returns the nth PREPARE's statement if the command may mean it.
 func (t *statements) unresolved(nth uint32, u use) *statement {
 	for i := range t.all {
-		if s := &t.all[i]; s.nth == nth && s.flags&(sent|gone|known|refused) == sent && s.meant(u) {
+		if s := &t.all[i]; s.nth == nth && s.flags&(sent|gone|known) == sent && !s.fruitless() && s.meant(u) {
 			return s
 		}
 	}

@@ -528,6 +528,22 @@ func TestPreparedStatements(t *testing.T) {
 			account: "answered=4 session replayed",
 		},
 		{
+			name:   "pipelined ones, the first refused by the target alone and used before the second is answered",
+			target: func(v *server) { v.nextID = 9 },
+			client: func(c *client) {
+				c.login().pipeline(func() { c.query("select 1"); c.prepare("^p0c0"); c.prepare("p0c0 b") })
+				last := len(c.items) - 1
+				answer := c.items[last]
+				c.items = c.items[:last]
+				c.items[last-1].ack = answer.ack // production has both PREPAREs
+				c.execute(1).forget(1)
+				c.items = append(c.items, answer)
+				c.execute(2).quit()
+			},
+			account: "answered=5 lost.statement_id=1 errors=1 session replayed",
+			paces:   oneByOne,
+		},
+		{
 			name:   "the session is reset while the target is behind",
 			target: func(v *server) { v.nextID = 50 },
 			client: func(c *client) {

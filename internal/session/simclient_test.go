@@ -167,7 +167,11 @@ func (c *client) prepare(sql string) (id uint32) {
 	id = c.nextID
 	c.nextID++
 	if sql[0] == '~' || sql[0] == '!' {
-		c.answered([]byte("\x10\x00\x00\x01\xff\x28\x04#42000no SQL"), 20)
+		refusal := []byte("\x10\x00\x00\x01\xff\x28\x04#42000no SQL!")
+		if c.how != mysql.CompressionNone {
+			refusal = compressed(c.how, refusal, 1)
+		}
+		c.answered(refusal, 20)
 		return id
 	}
 	c.statements[id] = sql

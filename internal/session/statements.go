@@ -41,6 +41,15 @@ func (s *statement) differs() bool {
 	return s.flags&answered != 0 && s.counted && s.spoken != s.params
 }
 
+// fruitless reports whether s is nobody's, in all likelihood: the target refused
+// it, and production refused what may have been it.
+func (s *statement) fruitless() bool {
+	return s.flags&(refused|denied|known) == refused|denied && s.why == ledger.None
+}
+
+// vague reports whether s did not come to the target, but may be somebody's.
+func (s *statement) vague() bool { return s.flags&(refused|known) == refused && !s.fruitless() }
+
 // mayBe reports whether id may be production's for s, which is not known.
 func (s *statement) mayBe(id uint32) bool {
 	return s.flags&(known|gone|failed) == 0 && s.within(id) && (s.flags&guessed == 0 || s.production == id)
@@ -84,7 +93,7 @@ func (s *statement) noLongData() {
 	}
 }
 
-type statementFlags uint8
+type statementFlags uint16
 
 const (
 	known    statementFlags = 1 << iota // production's id was captured
@@ -94,6 +103,7 @@ const (
 	gone                                // closed by COM_STMT_CLOSE, or by a reset of the session
 	sent                                // the PREPARE went to the target
 	failed                              // production refused it
+	denied                              // an error of production's was captured that may be the answer to it
 	unsure                              // behind it octets were not captured, which may have held another PREPARE
 )
 
@@ -278,15 +288,29 @@ func (t *statements) close(s *statement) {
 	t.sweep()
 }
 
+// maxRefused bounds the PREPAREs that the target refused while production's answer
+// was not captured.
+const maxRefused = 256
+
 // sweep drops what is gone and answered, and of the PREPAREs before the last one
-// those that production refused, or the target did and production's answer is
-// not known.
+// those that production refused, for certain or in all likelihood.
 func (t *statements) sweep() {
+	vague := 0
+	for i := range t.all {
+		if t.all[i].vague() {
+			vague++
+		}
+	}
 	kept := t.all[:0]
 	sentTo, ended := t.sentTo, t.ended
 	for i, s := range t.all {
 		done := s.flags&(gone|answered) == gone|answered
-		useless := i < len(t.all)-1 && (s.flags&(refused|known) == refused || s.flags&(failed|answered) == failed|answered)
+		useless := s.fruitless() || s.flags&(failed|answered) == failed|answered
+		if vague > maxRefused && s.vague() {
+			useless, t.holes = true, true
+			vague--
+		}
+		useless = useless && i < len(t.all)-1
 		if !done && !useless {
 			kept = append(kept, s)
 			continue
