@@ -43,6 +43,20 @@ func (j *Judge) Query(sql []byte, multi bool) Verdict {
 	return j.unlessExcluded(sql, Verdict{})
 }
 
+// TooLong judges a statement of which only the beginning can be read, and that is
+// not Streamable.
+func (j *Judge) TooLong() Verdict {
+	switch v := j.verdict(finding{classes: 1 << Unclear}); {
+	case v.Why != Replayed:
+		return v
+	case j.onlyRead:
+		return Verdict{Why: ByOnlyRead}
+	case len(j.exclude) > 0:
+		return Verdict{Why: ByExclude}
+	}
+	return Verdict{}
+}
+
 func (j *Judge) unlessExcluded(sql []byte, v Verdict) Verdict {
 	if v.Why != Replayed {
 		return v

@@ -17,7 +17,7 @@ const (
 	gateStatement         // the target has not answered the PREPARE
 	gateProductionID      // production's answer to the PREPARE is not captured yet
 	gateLogin             // the client has not read production's answer to its login yet: it may be refused
-	gateWhole             // its beginning is not all there
+	gateWhole             // what has to be read of it is not all there
 	gateRefused           // never: what it depends on was refused; it is skipped
 	gateUnknown           // never: which statement it names cannot be told; it is lost
 )
@@ -166,6 +166,11 @@ func (s *Session) gate(e *Env, rec *record, b []byte) gate {
 	case rec.cmd == mysql.ComQuery:
 		s.seeAttributes(b)
 		if rec.has(open) && len(b) < maxAttributes && s.sqlText(b) == nil {
+			return gateWhole
+		}
+		fallthrough
+	case rec.cmd == mysql.ComStmtPrepare:
+		if rec.has(open) && len(b) < maxJudged && s.wantsWholeText(e, rec.cmd, b) {
 			return gateWhole
 		}
 	}

@@ -90,9 +90,11 @@ func (s *Session) sendStatement(e *Env, cmd mysql.Command, b []byte, st *stateme
 }
 
 // idOnTarget returns the target's id for the command in b on st. MariaDB takes its
-// id for the last one prepared as it is.
+// id for the last one prepared as it is, unless production is known to have
+// refused that.
 func (s *Session) idOnTarget(b []byte, st *statement) uint32 {
 	switch {
+	case st != nil && st.flags&failed != 0: // it was the last one prepared
 	case s.mariadb() && s.statementID(b) == lastPrepared:
 		return lastPrepared
 	case st != nil && st.flags&answered != 0:

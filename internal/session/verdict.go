@@ -26,6 +26,11 @@ func (s *Session) verdict(e *Env, rec *record, b []byte) (why ledger.Reason, kil
 	var v policy.Verdict
 	switch rec.cmd {
 	case mysql.ComQuery, mysql.ComStmtPrepare:
+		if rec.has(open) && s.wantsWholeText(e, rec.cmd, b) {
+			v = e.Judge.TooLong()
+			break
+		}
+		b = joined(b)
 		text := b[mysql.HeaderSize+1:]
 		if rec.cmd == mysql.ComQuery {
 			if text = s.sqlText(b); text == nil {
@@ -71,6 +76,26 @@ func (s *Session) verdict(e *Env, rec *record, b []byte) (why ledger.Reason, kil
 		}
 	}
 	return ledger.Policy, kill, 0 // nobody's that is replayed
+}
+
+// maxJudged is how much of a command is waited for to judge it as a whole, in
+// octets: the largest packet of a default configuration (MySQL's and MariaDB's
+// documentation of max_allowed_packet, on the server).
+const maxJudged = 64<<20 + 64<<10
+
+// joined returns the command that begins with b as one packet, without the headers
+// of the packets that follow the first.
+func joined(b []byte) []byte {
+	const whole = mysql.HeaderSize + mysql.MaxPayload
+	if len(b) <= whole {
+		return b
+	}
+	j := make([]byte, 0, len(b))
+	j = append(j, b[:whole]...)
+	for b = b[whole:]; len(b) > mysql.HeaderSize; b = b[min(whole, len(b)):] {
+		j = append(j, b[mysql.HeaderSize:min(whole, len(b))]...)
+	}
+	return j
 }
 
 // uses takes the default schema from a USE, and reports whether text is one.

@@ -85,6 +85,48 @@ func TestPolicy(t *testing.T) {
 			paces:   oneByOne,
 		},
 		{
+			name: "one of several packets, by its end",
+			client: func(c *client) {
+				c.login().query("select '" + strings.Repeat("x", 17<<20) + "' INTO OUTFILE 'f'").forget(1).query("select 1").quit()
+			},
+			account: "answered=2 skipped.policy=1 session replayed",
+			paces:   oneByOne,
+		},
+		{
+			name: "one of several packets, over the border of two",
+			client: func(c *client) {
+				c.login().query("select '" + strings.Repeat("x", mysql.MaxPayload-len(" select '' INTO OUT")) + "' INTO OUTFILE 'f'").forget(1).query("select 1").quit()
+			},
+			account: "answered=2 skipped.policy=1 session replayed",
+			paces:   oneByOne,
+		},
+		{
+			name: "one of several packets that does no harm",
+			client: func(c *client) {
+				c.login().query("select '" + strings.Repeat("x", 17<<20) + "'").query("select 1").quit()
+			},
+			account: "answered=3 session replayed",
+			paces:   oneByOne,
+		},
+		{
+			name: "one too long to be read",
+			client: func(c *client) {
+				c.login().query("select '" + strings.Repeat("x", 66<<20) + "'").forget(1).query("select 1").quit()
+				c.split(func() int { return 1 << 20 })
+			},
+			account: "answered=2 skipped.policy=1 session replayed",
+			paces:   oneByOne,
+		},
+		{
+			name: "one too long to be read that only inserts",
+			client: func(c *client) {
+				c.login().query("insert '" + strings.Repeat("x", 66<<20) + "'").query("select 1").quit()
+				c.split(func() int { return 1 << 20 })
+			},
+			account: "answered=3 session replayed",
+			paces:   oneByOne,
+		},
+		{
 			name: "KILL of a connection that is replayed",
 			sim:  killing,
 			client: func(c *client) {
