@@ -83,6 +83,9 @@ func forbidden(t *testing.T, p pair, l *lab.Lab) {
 	// command of three statements; one prepared, with its two executions and its
 	// CLOSE; one more.
 	o.judge(t, p, expected{skipped: map[string]int64{"policy": 11}})
+	if got, want := o.Summary.Commands.Classes, map[string]int64{"global_variables": 4, "accounts": 2, "outfile": 1, "flush_lock": 1}; !maps.Equal(got, want) {
+		t.Errorf("skipped %v, want %v", got, want)
+	}
 	if e, u, f := done(t, l.ProductionServer); e != 79 || u != 1 || f != 1 {
 		t.Errorf("production has max_connect_errors %d, %d users, %d files: the load is none", e, u, f)
 	}

@@ -19,6 +19,7 @@ type Summary struct {
 		Errors                      int64
 		Waited, Stalled             int64
 		Skipped, Lost               map[string]int64
+		Classes                     map[string]int64
 	}
 	Sessions struct {
 		Captured, Replayed, Open int64

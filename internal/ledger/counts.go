@@ -10,6 +10,8 @@ package ledger
 import (
 	"fmt"
 	"maps"
+
+	"mrtecopy/internal/policy"
 )
 
 // ByReason counts per reason. Index [None] stays zero.
@@ -45,6 +47,10 @@ type Commands struct {
 	Errors  uint64 // of Answered: the answer was an ERR packet
 	Waited  uint64 // waited for a response that the next bytes depend on
 	Stalled uint64 // waited although pipelining is allowed: stays zero
+
+	// Of Skipped[Policy]: by the class of the statement. What uses a statement
+	// that was skipped has none.
+	Classes [policy.NumClasses]uint64
 }
 
 // Sessions counts captured client connections.
@@ -121,6 +127,9 @@ func (c *Commands) add(o *Commands) {
 	c.Errors += o.Errors
 	c.Waited += o.Waited
 	c.Stalled += o.Stalled
+	for class, n := range o.Classes {
+		c.Classes[class] += n
+	}
 }
 
 func (s *Sessions) add(o *Sessions) {

@@ -1,6 +1,10 @@
 package ledger
 
-import "time"
+import (
+	"time"
+
+	"mrtecopy/internal/policy"
+)
 
 // A Summary is the account of one run in the form of --summary. Fields are
 // added in later versions, never renamed or left out; maps are {} when empty.
@@ -26,6 +30,7 @@ type CommandsSummary struct {
 	Errors   uint64            `json:"errors"`
 	Waited   uint64            `json:"waited"`
 	Stalled  uint64            `json:"stalled"`
+	Classes  map[string]uint64 `json:"classes"` // of skipped.policy
 }
 
 // SessionsSummary is the account of the sessions.
@@ -87,6 +92,7 @@ func NewSummary(version string, started, ended time.Time, interrupted bool, c *C
 			Errors:   c.Commands.Errors,
 			Waited:   c.Commands.Waited,
 			Stalled:  c.Commands.Stalled,
+			Classes:  classes(&c.Commands),
 		},
 		Sessions: SessionsSummary{
 			Captured:    c.Sessions.Captured,
@@ -113,6 +119,17 @@ func NewSummary(version string, started, ended time.Time, interrupted bool, c *C
 			Max: milliseconds(c.Lag.Max()),
 		},
 	}
+}
+
+// classes returns what the policy skipped under the names of its classes.
+func classes(c *Commands) map[string]uint64 {
+	m := make(map[string]uint64)
+	for class, n := range c.Classes {
+		if n > 0 {
+			m[policy.Class(class).String()] = n
+		}
+	}
+	return m
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

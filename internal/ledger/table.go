@@ -19,15 +19,15 @@ func (s *Summary) Table(color bool) string {
 	t.part("commands")
 	t.share("captured", s.Commands.Captured, 0, "")
 	t.share("answered", s.Commands.Answered, s.Commands.Captured, when(s.Commands.Errors > 0, "of these with an error: "+grouped(s.Commands.Errors)))
-	t.reasons("skipped", s.Commands.Skipped, s.Commands.Captured, false)
-	t.reasons("lost", s.Commands.Lost, s.Commands.Captured, true)
+	t.reasons("skipped", s.Commands.Skipped, s.Commands.Captured, false, s.Commands.Classes)
+	t.reasons("lost", s.Commands.Lost, s.Commands.Captured, true, nil)
 	t.alarm("pending", s.Commands.Pending, s.Commands.Captured, "sent, not answered when the program ended; see --drain")
 
 	t.part("sessions")
 	t.share("captured", s.Sessions.Captured, 0, "")
 	t.share("replayed", s.Sessions.Replayed, s.Sessions.Captured, ports(s.Sessions))
-	t.reasons("skipped", s.Sessions.Skipped, s.Sessions.Captured, false)
-	t.reasons("lost", s.Sessions.Lost, s.Sessions.Captured, true)
+	t.reasons("skipped", s.Sessions.Skipped, s.Sessions.Captured, false, nil)
+	t.reasons("lost", s.Sessions.Lost, s.Sessions.Captured, true, nil)
 	t.share("open", s.Sessions.Open, s.Sessions.Captured, "")
 
 	t.part("capture")
@@ -115,20 +115,30 @@ func (t *table) alarm(name string, n, all uint64, note string) {
 	t.counted(red, "  "+name, n, all, note)
 }
 
-// reasons writes a column's total and what it is made of, the largest first.
-func (t *table) reasons(name string, by map[string]uint64, all uint64, alarm bool) {
+// reasons writes a column's total and what it is made of, the largest first, and
+// what Policy is made of, by classes.
+func (t *table) reasons(name string, by map[string]uint64, all uint64, alarm bool, classes map[string]uint64) {
 	n := total(by)
 	color := ""
 	if alarm && n > 0 {
 		color = red
 	}
 	t.counted(color, "  "+name, n, all, "")
-	names := slices.SortedFunc(maps.Keys(by), func(a, b string) int {
+	for _, reason := range largestFirst(by) {
+		t.counted(color, "    "+reason, by[reason], all, hintOf(reason))
+		if reason != Policy.String() {
+			continue
+		}
+		for _, class := range largestFirst(classes) {
+			t.counted(color, "      "+class, classes[class], all, "")
+		}
+	}
+}
+
+func largestFirst(by map[string]uint64) []string {
+	return slices.SortedFunc(maps.Keys(by), func(a, b string) int {
 		return cmp.Or(cmp.Compare(by[b], by[a]), cmp.Compare(a, b))
 	})
-	for _, reason := range names {
-		t.counted(color, "    "+reason, by[reason], all, hintOf(reason))
-	}
 }
 
 func (t *table) counted(color, name string, n, all uint64, note string) {

@@ -58,6 +58,7 @@ func (s *Session) verdict(e *Env, rec *record, b []byte) (why ledger.Reason, kil
 	}
 	switch v.Why {
 	case policy.ByPolicy:
+		s.countClass(e, rec, v.Class)
 		return ledger.Policy, kill, 0
 	case policy.ByOnlyRead:
 		return ledger.OnlyRead, kill, 0
@@ -75,7 +76,14 @@ func (s *Session) verdict(e *Env, rec *record, b []byte) (why ledger.Reason, kil
 			return ledger.None, v.Kill, target
 		}
 	}
+	s.countClass(e, rec, policy.KillSession)
 	return ledger.Policy, kill, 0 // nobody's that is replayed
+}
+
+func (s *Session) countClass(e *Env, rec *record, class policy.Class) {
+	if rec.has(counts) {
+		e.Counts.Commands.Classes[class]++
+	}
 }
 
 // maxJudged is how much of a command is waited for to judge it as a whole, in
