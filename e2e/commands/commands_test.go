@@ -1,5 +1,3 @@
-//go:build commands || soak
-
 package commands
 
 import (
@@ -51,7 +49,7 @@ func TestCommands(t *testing.T) {
 			if p.same() {
 				fresh *= 2
 			}
-			t.Run("random, fresh seed", func(t *testing.T) { p.random(t, l, fresh) })
+			t.Run("random, fresh seed", func(t *testing.T) { p.random(t, l, fresh, 0) })
 			t.Run("random, the target pauses", func(t *testing.T) { p.pauses(t, l) })
 			t.Run("LOAD DATA LOCAL", func(t *testing.T) { p.local(t, l) })
 			t.Run("sysbench", func(t *testing.T) { p.sysbench(t, l) })
@@ -64,10 +62,10 @@ func TestCommands(t *testing.T) {
 }
 
 // random is a random load from a seed that nobody has seen yet.
-func (p pair) random(t *testing.T, l *lab.Lab, d time.Duration) outcome {
+func (p pair) random(t *testing.T, l *lab.Lab, d, pause time.Duration) outcome {
 	seed := time.Now().UnixNano() % 1e9
 	t.Logf("seed %d", seed)
-	o := replay(t, l, "-for", d.String(), "-each", "300", "-threads", "4", "-seed", fmt.Sprint(seed), "random")
+	o := replay(t, l, "-for", d.String(), "-pause", pause.String(), "-each", "300", "-threads", "4", "-seed", fmt.Sprint(seed), "random")
 	o.judge(t, p, expected{})
 	n := sameContents(t, l, "app")
 	t.Logf("seed %d: %d commands of %d sessions, %d of them failed, in %.1f s; the target was done after %.1f s; %d tables are the same",

@@ -1,5 +1,3 @@
-//go:build commands || soak
-
 // Package commands holds the end-to-end tests of every command: prepared
 // statements whose ids differ, files, cursors, long data, commands of several
 // statements, random mixes of them, and what is not replayed by policy. The

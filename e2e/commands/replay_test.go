@@ -1,5 +1,3 @@
-//go:build commands || soak
-
 package commands
 
 import (

@@ -10,7 +10,8 @@ import (
 )
 
 // random is -threads clients, each with session after session of -each commands
-// or so, all of them drawn from -seed: for the time of -for, or for -n sessions.
+// or so, all of them drawn from -seed: for the time of -for, or for -n sessions,
+// with a -pause behind each step.
 // Nothing in them depends on time, chance or a connection's id, so that two
 // servers come to the same tables. Each session makes a table of its own, so that
 // the order between sessions cannot matter, and at its end adds it up in app.sums.
@@ -117,6 +118,7 @@ func (d *draw) play(ctx context.Context) error {
 		if err := d.renew(); err != nil {
 			return err
 		}
+		d.c.rest(ctx)
 	}
 	return nil
 }
