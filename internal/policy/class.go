@@ -56,7 +56,7 @@ var classes = [NumClasses]struct {
 	Clone:           {"clone", Skip, "CLONE, COM_CLONE"},
 	Server:          {"server", Skip, "INSTALL, UNINSTALL, ALTER INSTANCE, CREATE FUNCTION … SONAME; SERVER and RESOURCE GROUP"},
 	DynamicSQL:      {"dynamic_sql", Replay, "PREPARE and EXECUTE IMMEDIATE of anything but a literal: the text is not seen"},
-	Unclear:         {"unclear", Skip, "text that servers can read in too many ways: as with executable comments of four versions; COM_MULTI"},
+	Unclear:         {"unclear", Skip, "text that servers can read in too many ways: as with executable comments of four versions; above 64 MiB; COM_MULTI"},
 }
 
 // String returns the name that configuration files use.

@@ -34,15 +34,17 @@ func (s *Session) ProductionHead(e *Env, seg *wire.Segment) {
 // productionAnswers takes all answers that begin in a segment: those to commands
 // that a client sends without waiting may share one.
 func (s *Session) productionAnswers(seg *wire.Segment) {
+	before := uint8(1) // the sequence id of the packet before
 	for at := 0; ; {
 		b := seg.Payload[at:]
 		h, ok := mysql.ParseHeader(b)
 		if !ok {
 			return
 		}
-		if h.Sequence == 1 {
+		if h.Sequence == 1 && before != 0 { // behind 0 it is the 257th of a long answer
 			s.productionAnswer(seg, s.reader.end, b, at)
 		}
+		before = h.Sequence
 		if at += mysql.HeaderSize + h.Length; at > len(seg.Payload) {
 			return
 		}
