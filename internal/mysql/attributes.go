@@ -156,6 +156,61 @@ func StripExecute(dst, payload []byte, params int, types, long []byte) (out, inF
 	return append(out[:end], values...), types, true
 }
 
+// Whole reports whether the values of a COM_STMT_EXECUTE are as many, and as long,
+// as the types say that come with them. If none come it is true: that cannot be
+// told. params and long are as for StripExecute; attributes says that
+// ClientQueryAttributes is in effect.
+func Whole(payload []byte, params int, attributes bool, long []byte) bool {
+	if len(payload) < executeHeader {
+		return false
+	}
+	b, n, ok := payload[executeHeader:], uint64(params), true
+	if attributes && (params > 0 || payload[5]&paramCountAvailable != 0) {
+		if n, b, ok = cutLenenc(b); !ok {
+			return false
+		}
+	}
+	if n == 0 || n > 8*uint64(len(b)) {
+		return n == 0
+	}
+	size := int(n+7) / 8
+	if len(b) <= size {
+		return false
+	}
+	nulls, follow, types := b[:size], b[size], b[size+1:]
+	if follow == 0 {
+		return true
+	}
+	cut := func(b []byte) (t fieldType, rest []byte, ok bool) {
+		if len(b) < 2 {
+			return 0, nil, false
+		}
+		t, rest = fieldType(b[0]), b[2:]
+		if attributes {
+			_, rest, ok = cutLenencBytes(rest)
+			return t, rest, ok
+		}
+		return t, rest, true
+	}
+	values := types
+	for range n {
+		if _, values, ok = cut(values); !ok {
+			return false
+		}
+	}
+	for i := range int(n) {
+		var t fieldType
+		t, types, _ = cut(types)
+		if isNull(nulls, i) || i < params && i/8 < len(long) && isNull(long, i) {
+			continue
+		}
+		if values, ok = cutValue(values, t); !ok {
+			return false
+		}
+	}
+	return len(values) == 0
+}
+
 // boundValues are the parts of n values in the binary protocol.
 type boundValues struct {
 	n      int

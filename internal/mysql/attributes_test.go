@@ -298,6 +298,7 @@ func FuzzStripExecute(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte, params uint16, types []byte, long uint16) {
 		n := int(params)
 		before := string(types)
+		whole, bare := Whole(b, n, true, bitset([]uint16{long})), Whole(b, n, false, bitset([]uint16{long}))
 		out, inForce, ok := StripExecute(nil, b, n, slices.Clone(types), bitset([]uint16{long}))
 		if !ok {
 			if out != nil || string(inForce) != before {
@@ -310,6 +311,9 @@ func FuzzStripExecute(f *testing.F) {
 		}
 		if n == 0 {
 			return
+		}
+		if !whole || !Whole(out, n, false, bitset([]uint16{long})) {
+			t.Fatalf("%x becomes %x, but not whole (without attributes %v)", b, out, bare)
 		}
 		if len(inForce) < 2*n {
 			t.Fatalf("types %x of %d parameters", inForce, n)

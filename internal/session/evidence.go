@@ -37,6 +37,10 @@ type answer struct {
 // take until the target has answered what is queued before it.
 const maxAnswers = 1024
 
+// maxStep is how far production's ids may rise between two PREPAREs of a client:
+// PREPAREs in SQL take ids too.
+const maxStep = 1 << 20
+
 // An agreement says what is taken for granted to tell answers apart.
 type agreement uint8
 
@@ -68,9 +72,11 @@ func (t *statements) productionAnswered(a answer, read seq.Num) {
 	if found || t.isKnown(a.id) {
 		return // a repeated segment: ids are not used twice on a connection
 	}
-	if s := t.lone(a.at, a.ack); s != nil {
+	if s := t.lone(a.at, a.ack, a.id); s != nil {
 		t.learn(s, &a)
-	} else if read.Before(a.ack) || t.hidden(&a) {
+	} else if t.highest > 0 && a.id-t.highest > maxStep {
+		return // an OK of another command looks like it
+	} else if read.Before(a.ack) || t.mayHide(&a) {
 		return // it may answer a PREPARE behind a hole that is not read yet, or in one
 	} else if len(t.answers) < maxAnswers {
 		t.answers = slices.Insert(t.answers, at, a)
@@ -86,17 +92,31 @@ func (t *statements) productionRefused(at, ack seq.Num) {
 			s.flags |= denied
 		}
 	}
-	if s := t.lone(at, ack); s != nil {
+	if s := t.lone(at, ack, 0); s != nil {
 		s.flags |= failed
 		t.settled = max(t.settled, s.at.nth)
 	}
 }
 
-// lone returns the PREPARE whose answer has to begin at at; nil if there is none.
-func (t *statements) lone(at, ack seq.Num) *statement {
+// lone returns the PREPARE whose answer has to begin at at; nil if there is none,
+// or that to another one may: the ACK number with which a client sends may lie
+// within an answer. Then an id, which is 0 where production refused, shows that
+// all before it took one. (So do those that fail.)
+func (t *statements) lone(at, ack seq.Num, id uint32) *statement {
+	var before *statement // the last whose id is known
+	others := false
 	for i := range t.all {
-		if s := &t.all[i]; s.flags&(known|failed) == 0 && s.at.lone && s.at.ack == at && !s.at.end.After(ack) {
+		s := &t.all[i]
+		switch {
+		case s.flags&known != 0:
+			before, others = s, false
+		case s.flags&failed != 0 || !s.at.may(at, ack):
+		case !s.at.lone || s.at.ack != at:
+			others = true
+		case !others || before != nil && id >= before.production+s.nth-before.nth:
 			return s
+		default:
+			others = true
 		}
 	}
 	return nil
@@ -112,8 +132,8 @@ func (t *statements) fitsAny(a *answer) bool {
 	return false
 }
 
-// hidden reports whether a may answer a PREPARE that was not captured.
-func (t *statements) hidden(a *answer) bool {
+// mayHide reports whether a may answer a PREPARE that was not captured.
+func (t *statements) mayHide(a *answer) bool {
 	for i := range t.all {
 		if s := &t.all[i]; s.flags&unsure != 0 && s.fits(a, onPlaces) {
 			return true

@@ -544,6 +544,46 @@ func TestPreparedStatements(t *testing.T) {
 			paces:   oneByOne,
 		},
 		{
+			name: "the last prepared one may not have been captured",
+			client: func(c *client) {
+				c.login().prepare("p0c0 a")
+				c.prepare("p0c0 b")
+				c.forget(1)
+				c.items[len(c.items)-2].kind = itemGap
+				c.query("select 1").statement(mysql.ComStmtExecute, lastPrepared, "x").forget(1)
+				c.quit()
+			},
+			account: "answered=3 lost.statement_id=1 lost.capture_gap=1 session replayed",
+			paces:   oneByOne,
+		},
+		{
+			name:   "the last prepared one was closed, on MySQL",
+			target: func(v *server) { v.version = "9.7.4" },
+			client: func(c *client) {
+				c.login().prepare("p0c0 a")
+				c.close(c.prepare("p0c0 b"))
+				c.statement(mysql.ComStmtExecute, lastPrepared, "x").quit()
+			},
+			account: "answered=5 errors=1 session replayed",
+		},
+		{
+			name:   "pipelined ones within a long answer, the first answered where the second may be",
+			target: func(v *server) { v.nextID = 9 },
+			client: func(c *client) {
+				c.login().command(mysql.ComQuery, "select 1", 0)
+				c.read, c.prod = c.prod.Add(1448), c.prod.Add(3000)
+				var q, r uint32
+				c.pipeline(func() {
+					q = c.prepare("p0c0 q")
+					c.read = c.later[0].at
+					r = c.prepare("p0c0 r")
+					c.later[0].ack = c.nxt
+				})
+				c.execute(q).execute(r).quit()
+			},
+			account: "answered=6 session replayed",
+		},
+		{
 			name:   "the session is reset while the target is behind",
 			target: func(v *server) { v.nextID = 50 },
 			client: func(c *client) {
@@ -574,6 +614,28 @@ func TestPreparedStatements(t *testing.T) {
 			account: "answered=3 session replayed",
 		},
 	})
+}
+
+// TestStatementsAreForgotten prepares over and over what does not come to the
+// target, or did not to production's.
+func TestStatementsAreForgotten(t *testing.T) {
+	for _, sql := range []string{"set global x = ?", "^p0c0", "~p0c0", "p0c0"} {
+		m := newSim(t)
+		c := newClient().login()
+		for range 1000 {
+			if a := c.prepare(sql); sql[0] != '~' {
+				c.execute(a).close(a)
+			}
+		}
+		c.do(func(m *sim) {
+			if n := len(m.sess.statements.all); n > 100 {
+				t.Errorf("%q: %d statements are kept", sql, n)
+			}
+		})
+		c.quit()
+		m.play(c, lockstep)
+		m.over()
+	}
 }
 
 func TestChangeUser(t *testing.T) {

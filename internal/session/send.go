@@ -73,6 +73,11 @@ func (s *Session) advance(e *Env) {
 			case gateNone:
 			case gateRefused:
 				s.skipCommand(e, rec, s.refusal(rec, b))
+				if rec.cmd == mysql.ComStmtClose && len(b) >= streamHead {
+					if st := s.statements.find(s.statementID(b)); st != nil {
+						s.statements.close(st)
+					}
+				}
 			case gateUnknown:
 				s.loseQueued(e, rec, ledger.StatementID)
 			default:

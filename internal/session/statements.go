@@ -75,7 +75,7 @@ func (s *statement) binding() *binding {
 // addLongData notes that a parameter has no value in the next EXECUTE.
 func (s *statement) addLongData(param uint16, stripping bool) {
 	s.longData = true
-	if !stripping || param >= s.params {
+	if !stripping && s.flags&doubtful == 0 || param >= s.params {
 		return
 	}
 	b := s.binding()
@@ -103,6 +103,7 @@ const (
 	gone                                // closed by COM_STMT_CLOSE, or by a reset of the session
 	sent                                // the PREPARE went to the target
 	failed                              // production refused it
+	doubtful                            // octets were not captured, which may have been long data for its next EXECUTE
 	denied                              // an error of production's was captured that may be the answer to it
 	unsure                              // behind it octets were not captured, which may have held another PREPARE
 )
@@ -121,6 +122,11 @@ type statements struct {
 	vain    uint32      // the last id whose answer was waited for in vain
 	settled uint32      // so many of the client's commands production has answered, as far as this shows it
 	holes   bool        // octets were not captured, which may have held a PREPARE
+
+	// Of the last PREPARE that was sent or left out.
+	last    uint32        // which of the client's it was
+	lastWhy ledger.Reason // it was left out
+	hidden  bool          // one behind it may not have been captured
 }
 
 func (t *statements) storage() int {
@@ -129,7 +135,11 @@ func (t *statements) storage() int {
 
 // prepare records a PREPARE that the client sent.
 func (t *statements) prepare(at place) {
+	if len(t.all) >= 16 && len(t.all) == cap(t.all) {
+		t.sweep()
+	}
 	t.count++
+	t.hidden = false
 	t.all = append(t.all, statement{at: at, nth: t.count, above: t.highest})
 }
 
@@ -159,12 +169,16 @@ func (t *statements) leftOut(why ledger.Reason) {
 		s := &t.all[t.sentTo]
 		s.flags |= sent | answered | refused
 		s.why = why
+		t.last, t.lastWhy = s.nth, why
 		t.sentTo++
 	}
 }
 
 // refusal returns why a command on a statement is left out with it.
 func (t *statements) refusal(u use) ledger.Reason {
+	if u.id == lastPrepared && t.lastWhy != ledger.None {
+		return t.lastWhy
+	}
 	s := t.find(u.id)
 	if s == nil { // whichever it is
 		for i := range t.all[:t.sentTo] {
@@ -185,12 +199,13 @@ func (t *statements) refusal(u use) ledger.Reason {
 
 // gap says that octets of the client were not captured.
 func (t *statements) gap() {
-	t.holes = true
+	t.holes, t.hidden = true, true
 	for i := range t.all {
 		s := &t.all[i]
 		if s.flags&known == 0 {
 			s.flags |= unsure
 		}
+		s.flags |= doubtful
 		s.tainted = s.tainted || s.longData
 	}
 }
@@ -201,6 +216,7 @@ func (t *statements) sent(cmd mysql.Command) {
 	case mysql.ComStmtPrepare:
 		if t.sentTo < len(t.all) {
 			t.all[t.sentTo].flags |= sent
+			t.last, t.lastWhy = t.all[t.sentTo].nth, ledger.None
 			t.sentTo++
 		}
 	case mysql.ComResetConnection, mysql.ComChangeUser: // they deallocate what was prepared before
@@ -218,7 +234,9 @@ func (t *statements) sent(cmd mysql.Command) {
 func (t *statements) find(id uint32) *statement {
 	for i := t.sentTo - 1; i >= 0; i-- { // others come later
 		s := &t.all[i]
-		if id == lastPrepared || s.flags&(known|guessed) != 0 && s.flags&gone == 0 && s.production == id {
+		switch {
+		case s.flags&gone != 0:
+		case id == lastPrepared && s.nth == t.last, s.flags&(known|guessed) != 0 && s.production == id:
 			return s
 		}
 	}
@@ -238,11 +256,15 @@ type use struct {
 // must be known.
 func (t *statements) gate(now time.Duration, u use, mariadb bool) gate {
 	s := t.find(u.id)
-	if u.id == lastPrepared && mariadb {
-		if s != nil && s.why != ledger.None {
+	if u.id == lastPrepared {
+		switch {
+		case t.hidden:
+			return gateUnknown
+		case t.lastWhy != ledger.None:
 			return gateRefused // the target's last one is another
+		case mariadb, s == nil: // nil: it was closed, or there is none
+			return gateNone
 		}
-		return gateNone
 	}
 	if s == nil && t.candidates(u, 0) {
 		var wait gate

@@ -29,6 +29,9 @@ func (s *Session) send(e *Env, rec *record, b []byte) ledger.Reason {
 			return ledger.None
 		}
 		st = s.statements.find(s.statementID(b))
+		if rec.cmd == mysql.ComStmtExecute && st != nil && s.lacksLongData(rec, b, st) {
+			return ledger.CaptureGap
+		}
 	}
 	said := true
 	switch {
@@ -55,6 +58,25 @@ func (s *Session) send(e *Env, rec *record, b []byte) ledger.Reason {
 		return ledger.Dialect
 	}
 	return ledger.None
+}
+
+// lacksLongData reports whether b executes st without values that a
+// COM_STMT_SEND_LONG_DATA brought which was not captured. Those that it has would
+// be taken for others.
+func (s *Session) lacksLongData(rec *record, b []byte, st *statement) bool {
+	if st.flags&doubtful == 0 {
+		return false
+	}
+	st.flags &^= doubtful // production used it up
+	var long []byte
+	if st.bound != nil {
+		long = st.bound.long
+	}
+	if rec.has(open) || mysql.Whole(b[mysql.HeaderSize:], int(st.params), s.hasAttributes(), long) {
+		return false
+	}
+	st.tainted = st.tainted || st.longData // the target still has what was captured
+	return true
 }
 
 // sendStatement writes the beginning of a command on st with the target's id; nil

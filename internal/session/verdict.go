@@ -27,7 +27,9 @@ func (s *Session) verdict(e *Env, rec *record, b []byte) (why ledger.Reason, kil
 	switch rec.cmd {
 	case mysql.ComQuery, mysql.ComStmtPrepare:
 		if rec.has(open) && s.wantsWholeText(e, rec.cmd, b) {
-			v = e.Judge.TooLong()
+			if v = e.Judge.TooLong(); v.Why == policy.Replayed && s.outside {
+				return ledger.Schema, kill, 0
+			}
 			break
 		}
 		b = joined(b)
@@ -132,12 +134,16 @@ func (s *Session) wantsWholeText(e *Env, cmd mysql.Command, b []byte) bool {
 	switch cmd {
 	case mysql.ComQuery:
 		s.seeAttributes(b)
-		return !e.Judge.Streamable(s.sqlText(b), s.multiStatements())
+		return !e.Judge.Streamable(front(s.sqlText(b)), s.multiStatements())
 	case mysql.ComStmtPrepare:
-		return !e.Judge.Streamable(b[mysql.HeaderSize+1:], false)
+		return !e.Judge.Streamable(front(b[mysql.HeaderSize+1:]), false)
 	}
 	return false
 }
+
+// front returns as much of a text as is looked at for its first word, again with
+// every segment.
+func front(text []byte) []byte { return text[:min(len(text), 4<<10)] }
 
 // multiStatements reports whether a COM_QUERY may hold several statements.
 func (s *Session) multiStatements() bool {
