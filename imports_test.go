@@ -18,7 +18,7 @@ var mayImport = map[string][]string{
 	"internal/seq":       {},
 	"internal/wire":      {"seq"},
 	"internal/buffer":    {},
-	"internal/ledger":    {},
+	"internal/ledger":    {"policy"},
 	"internal/mysql":     {},
 	"internal/policy":    {},
 	"internal/capture":   {},
