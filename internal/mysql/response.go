@@ -3,6 +3,7 @@ package mysql
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 )
 
 // What the first byte of a response packet says. What it means depends on
@@ -75,6 +76,20 @@ func ParsePrepareOK(payload []byte) (id uint32, columns, params uint16, ok bool)
 	}
 	return binary.LittleEndian.Uint32(payload[1:]), binary.LittleEndian.Uint16(payload[5:]), binary.LittleEndian.Uint16(payload[7:]), true
 }
+
+// BeginsDefinitions reports whether b begins with the packet that defines a
+// column, or a parameter, with that sequence id. Its catalog is always "def".
+//
+// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset_column_definition.html
+func BeginsDefinitions(b []byte, sequence uint8) bool {
+	h, ok := ParseHeader(b)
+	return ok && h.Sequence == sequence && h.Length > len(catalog) && strings.HasPrefix(string(b[HeaderSize:]), catalog)
+}
+
+const catalog = "\x03def"
+
+// DefinitionHead is how many octets BeginsDefinitions looks at.
+const DefinitionHead = HeaderSize + len(catalog)
 
 // okStatusSpan is how far an OK packet's status flags can reach.
 const okStatusSpan = 1 + 9 + 9 + 2

@@ -1,11 +1,9 @@
 package session
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
-	"mrtecopy/internal/ledger"
 	"mrtecopy/internal/seq"
 )
 
@@ -25,77 +23,91 @@ func (p *place) may(at, ack seq.Num) bool {
 	return !p.end.After(ack) && (p.ack.Before(at) || p.ack == at && !p.behind)
 }
 
-// An answer is production's OK to a PREPARE, as it was captured.
+// An answer is production's to a PREPARE, as it was captured.
 type answer struct {
-	id              uint32
-	columns, params uint16  // of the result; placeholders
-	at              seq.Num // production's sequence number of its first octet
-	ack             seq.Num // production's ACK number with it
+	id     uint32  // 0: an ERR
+	params uint16  // placeholders
+	at     seq.Num // production's sequence number of its first octet
+	ack    seq.Num // production's ACK number with it
 }
 
 // maxAnswers bounds the answers that wait for their PREPARE to be told, which may
 // take until the target has answered what is queued before it.
 const maxAnswers = 1024
 
-// maxStep is how far production's ids may rise between two PREPAREs of a client:
-// PREPAREs in SQL take ids too.
-const maxStep = 1 << 20
-
-// An agreement says what is taken for granted to tell answers apart.
-type agreement uint8
-
-const (
-	onPlaces   agreement = iota // only that answers come in the order of the PREPAREs, behind them
-	onOutcomes                  // that what the target refuses production did, if it refused something there, and that both see the same placeholders
-	onColumns                   // and that results have the same columns
-)
-
-// fits reports whether a may be production's answer to s.
-func (s *statement) fits(a *answer, how agreement) bool {
-	switch {
-	case s.flags&(known|failed) != 0, !s.within(a.id), !s.at.may(a.at, a.ack):
-		return false
-	case how == onPlaces, s.why != ledger.None, s.flags&answered == 0: // left out, or to be answered yet
-		return true
-	case s.flags&refused != 0:
-		return !s.fruitless()
-	case s.params != a.params:
-		return false
-	}
-	return how < onColumns || s.columns == a.columns
+// fits reports whether a may be production's answer to s, whatever the target
+// says: the outcomes of the two servers may differ.
+func (s *statement) fits(a *answer) bool {
+	return s.flags&(known|failed) == 0 && (a.id == 0 || s.within(a.id)) && s.at.may(a.at, a.ack)
 }
 
 // productionAnswered takes production's OK to a PREPARE. The client's octets
 // before read were read.
 func (t *statements) productionAnswered(a answer, read seq.Num) {
-	at, found := slices.BinarySearchFunc(t.answers, a.id, func(b answer, id uint32) int { return cmp.Compare(b.id, id) })
-	if found || t.isKnown(a.id) {
+	if t.isKnown(a.id) {
 		return // a repeated segment: ids are not used twice on a connection
 	}
 	if s := t.lone(a.at, a.ack, a.id); s != nil {
 		t.learn(s, &a)
-	} else if t.highest > 0 && a.id-t.highest > maxStep {
-		return // an OK of another command looks like it
 	} else if read.Before(a.ack) || t.mayHide(&a) {
 		return // it may answer a PREPARE behind a hole that is not read yet, or in one
-	} else if len(t.answers) < maxAnswers {
-		t.answers = slices.Insert(t.answers, at, a)
+	} else {
+		t.wait(a)
 	}
-	t.match(onPlaces)
+	t.match()
 }
 
 // productionRefused takes an ERR of production's. It may answer any command, but
-// a PREPARE whose answer has to begin there it refuses.
+// a PREPARE whose answer has to begin there it refuses, and where only PREPAREs
+// wait for their answers, one of them.
 func (t *statements) productionRefused(at, ack seq.Num) {
+	a := answer{at: at, ack: ack}
+	if s := t.lone(at, ack, 0); s != nil {
+		t.learn(s, &a)
+	} else if t.repeated(at) || !t.onlyPrepares(&a) {
+		return
+	} else {
+		t.wait(a)
+	}
+	t.match()
+}
+
+// repeated reports whether the ERR that begins at at is known.
+func (t *statements) repeated(at seq.Num) bool {
 	for i := range t.all {
-		if s := &t.all[i]; s.flags&(known|failed) == 0 && s.at.may(at, ack) {
-			s.flags |= denied
+		if s := &t.all[i]; s.flags&failed != 0 && s.refusedAt == at {
+			return true
 		}
 	}
-	if s := t.lone(at, ack, 0); s != nil {
-		s.flags |= failed
-		t.settled = max(t.settled, s.at.nth)
+	return t.sweptErr && !at.After(t.sweptAt)
+}
+
+// wait keeps an answer until its PREPARE can be told.
+func (t *statements) wait(a answer) {
+	at, found := slices.BinarySearchFunc(t.answers, a.at, func(b answer, at seq.Num) int { return at.To(b.at) })
+	if !found && len(t.answers) < maxAnswers {
+		t.answers = slices.Insert(t.answers, at, a)
 	}
+}
+
+// onlyPrepares reports whether all commands that a, an ERR, may answer are
+// PREPAREs.
+func (t *statements) onlyPrepares(a *answer) bool {
+	nth, end := uint32(0), a.ack
+	for i := range t.all {
+		switch s := &t.all[i]; {
+		case nth == 0 && (s.flags&(known|failed) != 0 || !s.at.may(a.at, a.ack)):
+			continue
+		case nth == 0 && !s.at.lone && s.at.nth != t.settled+1: // another may be owed still
+			return false
+		case s.at.end.After(a.ack):
+		case nth > 0 && s.at.nth != nth+1:
+			return false
+		default:
+			nth, end = s.at.nth, s.at.end
+		}
+	}
+	return nth > 0 && end == a.ack && !t.holes
 }
 
 // lone returns the PREPARE whose answer has to begin at at; nil if there is none,
@@ -122,20 +134,10 @@ func (t *statements) lone(at, ack seq.Num, id uint32) *statement {
 	return nil
 }
 
-// fitsAny reports whether a may answer a PREPARE that was captured.
-func (t *statements) fitsAny(a *answer) bool {
-	for i := range t.all {
-		if t.all[i].fits(a, onPlaces) {
-			return true
-		}
-	}
-	return false
-}
-
 // mayHide reports whether a may answer a PREPARE that was not captured.
 func (t *statements) mayHide(a *answer) bool {
 	for i := range t.all {
-		if s := &t.all[i]; s.flags&unsure != 0 && s.fits(a, onPlaces) {
+		if s := &t.all[i]; s.flags&unsure != 0 && s.fits(a) {
 			return true
 		}
 	}
@@ -146,8 +148,20 @@ func (t *statements) mayHide(a *answer) bool {
 // answer is without its PREPARE but a repeated one to a statement that is gone. So
 // an answer belongs to a PREPARE for certain if that is the first it can have, and
 // the last.
-func (t *statements) match(how agreement) {
-	t.answers = slices.DeleteFunc(t.answers, func(a answer) bool { return !t.fitsAny(&a) })
+func (t *statements) match() {
+	if len(t.answers) == 0 {
+		return
+	}
+	begin := slices.IndexFunc(t.all, func(s statement) bool { return s.flags&(known|failed) == 0 })
+	open := t.all[max(begin, 0):]
+	t.answers = slices.DeleteFunc(t.answers, func(a answer) bool {
+		for i := range open {
+			if open[i].fits(&a) {
+				return false
+			}
+		}
+		return true
+	})
 	n := len(t.answers)
 	if n == 0 {
 		t.answers = nil
@@ -160,18 +174,18 @@ func (t *statements) match(how agreement) {
 	}
 	at := 0
 	for i := range n {
-		for at < len(t.all) && !t.all[at].fits(&t.answers[i], how) {
+		for at < len(open) && !open[at].fits(&t.answers[i]) {
 			at++
 		}
-		if at == len(t.all) {
+		if at == len(open) {
 			return
 		}
 		spans[i].first = at
 		at++
 	}
-	at = len(t.all) - 1
+	at = len(open) - 1
 	for i := n - 1; i >= 0; i-- {
-		for !t.all[at].fits(&t.answers[i], how) {
+		for !open[at].fits(&t.answers[i]) {
 			at--
 		}
 		spans[i].last = at
@@ -180,7 +194,7 @@ func (t *statements) match(how agreement) {
 	kept := t.answers[:0]
 	for i, a := range t.answers {
 		if spans[i].first == spans[i].last {
-			t.learn(&t.all[spans[i].first], &a)
+			t.learn(&open[spans[i].first], &a)
 		} else {
 			kept = append(kept, a)
 		}
@@ -190,9 +204,24 @@ func (t *statements) match(how agreement) {
 
 // learn takes a for production's answer to s.
 func (t *statements) learn(s *statement, a *answer) {
-	t.know(s, a.id)
-	s.spoken, s.counted = a.params, true
+	if a.id == 0 {
+		s.flags |= failed
+		s.refusedAt = a.at
+	} else {
+		t.know(s, a.id)
+		s.spoken, s.counted = a.params, true
+	}
 	t.settled = max(t.settled, s.at.nth)
+}
+
+// between returns how many ids at least lie between those of the client's nth
+// PREPARE and a later one: each takes an id, also one that fails, and begins
+// behind all before it. What was read behind a hole may be none.
+func (t *statements) between(nth, later uint32) uint32 {
+	if t.holes {
+		return 0
+	}
+	return later - nth - 1
 }
 
 // know takes production's id for s. Ids rise in the order of the PREPAREs.
@@ -201,9 +230,12 @@ func (t *statements) know(s *statement, id uint32) {
 		switch o := &t.all[i]; {
 		case o.flags&known != 0:
 		case o.nth > s.nth:
-			o.above = max(o.above, id)
-		case o.nth < s.nth && (o.below == 0 || id < o.below):
-			o.below = id
+			o.above = max(o.above, id+t.between(s.nth, o.nth))
+		case o.nth < s.nth:
+			below := id - min(id, t.between(o.nth, s.nth))
+			if o.below == 0 || below < o.below {
+				o.below = max(below, 1)
+			}
 		}
 		if o := &t.all[i]; o.production == id {
 			o.flags &^= guessed
@@ -211,7 +243,9 @@ func (t *statements) know(s *statement, id uint32) {
 	}
 	s.production = id
 	s.flags = s.flags&^guessed | known
-	t.highest = max(t.highest, id)
+	if id > t.highest {
+		t.highest, t.topmost = id, s.nth
+	}
 }
 
 // isKnown reports whether id is some statement's.
@@ -232,15 +266,9 @@ const idWait = 50 * time.Millisecond
 // identify returns the statement that a command means by an id that is nobody's
 // yet; nil where that cannot be told. Or it says what to wait for.
 func (t *statements) identify(now time.Duration, u use) (*statement, gate) {
-	t.identifyAll()
+	t.match()
 	if s := t.find(u.id); s != nil {
 		return s, gateNone
-	}
-	if t.candidates(u, answered) {
-		return nil, gateStatement // the target's answer may tell
-	}
-	if slices.ContainsFunc(t.answers, func(a answer) bool { return a.id == u.id }) {
-		return nil, gateNone
 	}
 	if u.id != t.vain && now-u.at < idWait {
 		return nil, gateProductionID
@@ -254,13 +282,6 @@ func (t *statements) identify(now time.Duration, u use) (*statement, gate) {
 	return s, gateNone
 }
 
-// identifyAll finds out which PREPAREs the answers belong to, if need be by what
-// the target said: the later, the more is known.
-func (t *statements) identifyAll() {
-	t.match(onOutcomes)
-	t.match(onColumns)
-}
-
 // infer returns the statement that the client means by an id which production
 // gave unseen; nil where that is not certain. Servers give rising numbers, one
 // for each PREPARE, and others in between that no client command shows (to
@@ -268,7 +289,7 @@ func (t *statements) identifyAll() {
 // neighbours' ids it lies; or where the neighbours' show that there were no
 // others in between, to the one in its place.
 func (t *statements) infer(u use) *statement {
-	if t.holes || len(t.answers) > 0 {
+	if t.holes || slices.ContainsFunc(t.answers, func(a answer) bool { return a.id != 0 }) {
 		return nil
 	}
 	var only, below *statement
@@ -286,7 +307,7 @@ func (t *statements) infer(u use) *statement {
 				return nil
 			}
 			return only
-		case s.flags&sent == 0 || s.fruitless() || !s.meant(u):
+		case s.flags&sent == 0 || !s.meant(u):
 		default:
 			several = only != nil
 			only = s
@@ -301,7 +322,7 @@ func (t *statements) infer(u use) *statement {
 // unresolved returns the nth PREPARE's statement if the command may mean it.
 func (t *statements) unresolved(nth uint32, u use) *statement {
 	for i := range t.all {
-		if s := &t.all[i]; s.nth == nth && s.flags&(sent|gone|known) == sent && !s.fruitless() && s.meant(u) {
+		if s := &t.all[i]; s.nth == nth && s.flags&(sent|gone|known) == sent && s.meant(u) {
 			return s
 		}
 	}

@@ -145,6 +145,9 @@ func randomBreaks(m *sim, r *rand.Rand) {
 // randomClient makes a client that does what clients do.
 func randomClient(r *rand.Rand, ends bool) *client {
 	c := newClient()
+	if r.IntN(2) == 0 {
+		c.nextID = 40 // a cached thread's
+	}
 	l := testLogin
 	if r.IntN(2) == 0 {
 		l.Capabilities &^= mysql.ClientDeprecateEOF
@@ -164,21 +167,24 @@ func randomClient(r *rand.Rand, ends bool) *client {
 		c.answer(11)
 		c.loggedIn = true
 	}
-	text := func() string { return strings.Repeat("x", r.IntN([]int{5, 50, 500, 20000}[r.IntN(4)])) }
-	// Where commands are pipelined, one that production alone refuses makes it
-	// undecidable whose the next answer is.
-	pipelines := r.IntN(2) == 0
-	refused := "!~"
-	if pipelines {
-		refused = "!"
-	}
+	// Behind commands that were pipelined, how many answers are owed is known again
+	// from the next OK to a PREPARE: until then, none is refused.
+	pipelines, owes := r.IntN(2) == 0, false
 	var ids []uint32
+	settle := func() {
+		if owes {
+			ids = append(ids, c.prepare("p0c0 settles"))
+			owes = false
+		}
+	}
+	text := func() string { return strings.Repeat("x", r.IntN([]int{5, 50, 500, 20000}[r.IntN(4)])) }
 	for n := range 5 + r.IntN(50) {
 		any := func() uint32 { return ids[r.IntN(len(ids))] }
 		switch k := r.IntN(30); {
 		case k < 6 || len(ids) == 0 && k < 20:
 			c.query(fmt.Sprintf("select %d %s", n, text()))
 		case k < 8 && pipelines:
+			owes = true
 			c.pipeline(func() {
 				for i := range r.IntN(20) {
 					c.query(fmt.Sprintf("select %d-%d", n, i))
@@ -208,7 +214,8 @@ func randomClient(r *rand.Rand, ends bool) *client {
 		case k < 24:
 			ids = append(ids, c.prepare(fmt.Sprintf("p%dc%d number %d", r.IntN(3), r.IntN(3), n)))
 		case k < 25:
-			c.prepare(fmt.Sprintf("%c%d", refused[r.IntN(len(refused))], n))
+			settle()
+			c.prepare(fmt.Sprintf("%c%d", "!~"[r.IntN(2)], n))
 		case k < 26:
 			c.reset()
 			ids = nil
@@ -222,6 +229,7 @@ func randomClient(r *rand.Rand, ends bool) *client {
 			}
 			c.load(fmt.Sprintf("LOAD DATA LOCAL INFILE '%d'", n), chunks...)
 		case k < 29 && pipelines:
+			settle()
 			c.pipeline(func() {
 				for i := range 2 + r.IntN(4) {
 					if r.IntN(4) == 0 {

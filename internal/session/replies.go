@@ -24,7 +24,7 @@ func (s *Session) ProductionHead(e *Env, seg *wire.Segment) {
 		return
 	}
 	if s.packed != nil {
-		s.productionAnswer(seg, s.reader.end, e.Decompressor.Head(s.packed.how, seg.Payload, mysql.HeaderSize+mysql.PrepareOKSize), 0)
+		s.productionAnswer(seg, s.reader.end, s.decompressedHead(e, seg.Payload), 0)
 	} else {
 		s.productionAnswers(seg)
 	}
@@ -68,6 +68,24 @@ func (s *Session) productionAnswer(seg *wire.Segment, read seq.Num, b []byte, at
 	}
 }
 
+// decompressedHead returns what production's compressed packet that b begins with
+// begins with: as much as it takes to know the OK of a PREPARE.
+func (s *Session) decompressedHead(e *Env, b []byte) []byte {
+	ok := mysql.HeaderSize + s.prepareOKSize()
+	if h := e.Decompressor.Head(s.packed.how, b, ok+mysql.DefinitionHead); h != nil {
+		return h
+	}
+	return e.Decompressor.Head(s.packed.how, b, ok) // nothing follows
+}
+
+// prepareOKSize is the size of production's OK to a PREPARE.
+func (s *Session) prepareOKSize() int {
+	if caps, _ := s.spoken(); caps.Has(mysql.ClientOptionalResultsetMetadata) {
+		return mysql.PrepareOKSize + 1
+	}
+	return mysql.PrepareOKSize
+}
+
 // refusesLogin reports whether b, which production says before the client has
 // read its answer to the login, begins with an ERR.
 func refusesLogin(b []byte) bool {
@@ -77,19 +95,30 @@ func refusesLogin(b []byte) bool {
 
 // preparedID reports whether b begins with production's answer to a PREPARE, and
 // returns what it says. Its sequence id is 1, but in a compressed session it
-// follows the ids of the request's compressed packets.
+// follows the ids of the request's compressed packets. An OK of another command
+// may have its length, as may a row of a long result: they are told from it by
+// the filler, which is 0, and by the definitions behind it.
 func (s *Session) preparedID(b []byte) (a answer, ok bool) {
 	h, ok := mysql.ParseHeader(b)
-	size := mysql.PrepareOKSize
-	if caps, _ := s.spoken(); caps.Has(mysql.ClientOptionalResultsetMetadata) {
-		size++
-	}
-	if !ok || h.Length != size || h.Sequence != 1 && s.packed == nil || len(b) < mysql.HeaderSize+mysql.PrepareOKSize {
+	size := s.prepareOKSize()
+	if !ok || h.Length != size || h.Sequence != 1 && s.packed == nil || len(b) < mysql.HeaderSize+size {
 		return a, false
 	}
-	const filler = 9 // always 0, which tells it from most other OKs of that length
-	a.id, a.columns, a.params, ok = mysql.ParsePrepareOK(b[mysql.HeaderSize:])
-	return a, ok && b[mysql.HeaderSize+filler] == 0
+	payload, rest := b[mysql.HeaderSize:][:size], b[mysql.HeaderSize+size:]
+	const filler, metadata = 9, mysql.PrepareOKSize
+	id, columns, params, ok := mysql.ParsePrepareOK(payload)
+	if !ok || id == noStatement || payload[filler] != 0 {
+		return a, false
+	}
+	next, more := mysql.ParseHeader(rest)
+	switch {
+	case size > metadata && payload[metadata] == 0: // none are sent
+	case columns > 0 || params > 0:
+		ok = mysql.BeginsDefinitions(rest, h.Sequence+1)
+	case more:
+		ok = next.Sequence != h.Sequence+1
+	}
+	return answer{id: id, params: params}, ok
 }
 
 // Report takes what the target sent since the last report: the state of the

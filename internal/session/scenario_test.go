@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -432,15 +433,15 @@ func TestPreparedStatements(t *testing.T) {
 			client: func(c *client) {
 				c.login()
 				c.prepare("p0c0 a")
-				c.prepare("p0c0 b")
+				b := c.prepare("p0c0 b")
 				c.items = c.items[:len(c.items)-1]
 				c.nextID++
 				d := c.prepare("p0c0 d")
 				c.items = c.items[:len(c.items)-1]
 				c.prepare("p0c0 e")
-				c.execute(d).forget(1).quit()
+				c.execute(d).execute(b).quit()
 			},
-			account: "answered=5 lost.statement_id=1 session replayed",
+			account: "answered=7 session replayed",
 			paces:   oneByOne,
 		},
 		{
@@ -453,9 +454,10 @@ func TestPreparedStatements(t *testing.T) {
 			account: "answered=6 errors=1 session replayed",
 		},
 		{
-			name: "production's answers were not captured",
+			name: "production's answers were not captured, and a cached thread's ids go on",
 			client: func(c *client) {
 				c.login()
+				c.nextID = 7
 				a := c.prepare("p0c0 a")
 				c.items = c.items[:len(c.items)-1]
 				c.prepare("p0c0 b")
@@ -531,17 +533,51 @@ func TestPreparedStatements(t *testing.T) {
 			name:   "pipelined ones, the first refused by the target alone and used before the second is answered",
 			target: func(v *server) { v.nextID = 9 },
 			client: func(c *client) {
+				c.nextID = 7
 				c.login().pipeline(func() { c.query("select 1"); c.prepare("^p0c0"); c.prepare("p0c0 b") })
 				last := len(c.items) - 1
 				answer := c.items[last]
 				c.items = c.items[:last]
 				c.items[last-1].ack = answer.ack // production has both PREPAREs
-				c.execute(1).forget(1)
+				c.execute(7).forget(1)
 				c.items = append(c.items, answer)
-				c.execute(2).quit()
+				c.execute(8).quit()
 			},
 			account: "answered=5 lost.statement_id=1 errors=1 session replayed",
 			paces:   oneByOne,
+		},
+		{
+			name:   "pipelined ones, the first refused by the target alone and used before the second is answered, and something else fails",
+			target: func(v *server) { v.nextID = 9 },
+			client: func(c *client) {
+				c.nextID = 7
+				c.login().pipeline(func() { c.query("select 1"); c.query("bad"); c.prepare("^p0c0"); c.prepare("p0c0 b") })
+				last := len(c.items) - 1
+				answer := c.items[last]
+				c.items = c.items[:last]
+				a := &c.items[last-1]
+				a.ack = answer.ack
+				c.items = slices.Insert(c.items, last-1, item{kind: itemPrepared, b: refusedHead, at: a.at.Add(-11), ack: answer.ack})
+				c.execute(7).forget(1)
+				c.items = append(c.items, answer)
+				c.execute(8).quit()
+			},
+			account: "answered=6 lost.statement_id=1 errors=2 session replayed",
+			paces:   oneByOne,
+		},
+		{
+			name:   "an OK of another command, of 65,536 rows and the last insert id 256, looks like theirs",
+			target: func(v *server) { v.nextID = 9 },
+			client: func(c *client) {
+				c.nextID = 7
+				var b uint32
+				c.login().pipeline(func() { c.query("select 1"); c.query("insert"); b = c.prepare("p0c0 b") })
+				last := len(c.items) - 1
+				ok := item{kind: itemPrepared, b: []byte("\x0c\x00\x00\x01\x00\xfd\x00\x00\x01\xfc\x00\x01\x02\x00\x00\x00"), at: c.items[last].at.Add(-16), ack: c.items[last].ack}
+				c.items = slices.Insert(c.items, last, ok)
+				c.execute(b).quit()
+			},
+			account: "answered=5 session replayed",
 		},
 		{
 			name: "the last prepared one may not have been captured",

@@ -167,7 +167,7 @@ func (c *client) prepare(sql string) (id uint32) {
 	id = c.nextID
 	c.nextID++
 	if sql[0] == '~' || sql[0] == '!' {
-		refusal := []byte("\x10\x00\x00\x01\xff\x28\x04#42000no SQL!")
+		refusal := refusedHead
 		if c.how != mysql.CompressionNone {
 			refusal = compressed(c.how, refusal, 1)
 		}
@@ -183,6 +183,8 @@ func (c *client) prepare(sql string) (id uint32) {
 	c.answered(ok, 16+20*strings.Count(sql, "?"))
 	return id
 }
+
+var refusedHead = []byte("\x10\x00\x00\x01\xff\x28\x04#42000no SQL!")
 
 // answered makes an answer of n octets, whose head b is captured.
 func (c *client) answered(b []byte, n int) {

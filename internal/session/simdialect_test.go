@@ -86,7 +86,11 @@ func compressed(how mysql.Compression, b []byte, sequence uint8) (out []byte) {
 // prepareOK is the first packet of a server's answer to a PREPARE.
 func prepareOK(id uint32, params, columns int) []byte {
 	b := binary.LittleEndian.AppendUint32([]byte("\x0c\x00\x00\x01\x00"), id)
-	return append(b, byte(columns), byte(columns>>8), byte(params), byte(params>>8), 0, 0, 0)
+	b = append(b, byte(columns), byte(columns>>8), byte(params), byte(params>>8), 0, 0, 0)
+	if columns > 0 || params > 0 {
+		b = append(b, "\x18\x00\x00\x02\x03def"...)
+	}
+	return b
 }
 
 // shapeOf returns n and m of a statement "pNcM …".

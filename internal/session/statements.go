@@ -17,10 +17,11 @@ const lastPrepared = 0xffffffff
 type statement struct {
 	production, target uint32 // the ids the servers gave
 	at                 place
-	nth                uint32 // of the client's PREPAREs
-	above, below       uint32 // where production's id lies, by those that are known; below 0: anywhere
-	columns, params    uint16 // of its result; placeholders: by the target's answer
-	spoken             uint16 // placeholders by production's answer, with counted
+	refusedAt          seq.Num // where production's ERR began, with failed
+	nth                uint32  // of the client's PREPAREs
+	above, below       uint32  // where production's id lies, by those that are known; below 0: anywhere
+	params             uint16  // placeholders by the target's answer
+	spoken             uint16  // placeholders by production's answer, with counted
 	flags              statementFlags
 	counted            bool          // spoken is known
 	longData           bool          // COM_STMT_SEND_LONG_DATA came since the last EXECUTE
@@ -41,14 +42,8 @@ func (s *statement) differs() bool {
 	return s.flags&answered != 0 && s.counted && s.spoken != s.params
 }
 
-// fruitless reports whether s is nobody's, in all likelihood: the target refused
-// it, and production refused what may have been it.
-func (s *statement) fruitless() bool {
-	return s.flags&(refused|denied|known) == refused|denied && s.why == ledger.None
-}
-
-// vague reports whether s did not come to the target, but may be somebody's.
-func (s *statement) vague() bool { return s.flags&(refused|known) == refused && !s.fruitless() }
+// vague reports whether s did not come to the target, but may be on production.
+func (s *statement) vague() bool { return s.flags&(refused|known|failed) == refused }
 
 // mayBe reports whether id may be production's for s, which is not known.
 func (s *statement) mayBe(id uint32) bool {
@@ -104,7 +99,6 @@ const (
 	sent                                // the PREPARE went to the target
 	failed                              // production refused it
 	doubtful                            // octets were not captured, which may have been long data for its next EXECUTE
-	denied                              // an error of production's was captured that may be the answer to it
 	unsure                              // behind it octets were not captured, which may have held another PREPARE
 )
 
@@ -114,14 +108,18 @@ const (
 // PREPARE is told in evidence.go.
 type statements struct {
 	all     []statement // in the order of the PREPAREs
-	answers []answer    // of production's, by rising id, whose PREPARE is not known yet
+	answers []answer    // of production's, in their order, whose PREPARE is not known yet
 	sentTo  int         // all[:sentTo] were sent or left out
 	ended   int         // all[:ended] were answered by the target
 	count   uint32      // PREPAREs so far
 	highest uint32      // of production's ids that are known
+	topmost uint32      // which of the client's PREPAREs it was given to
 	vain    uint32      // the last id whose answer was waited for in vain
 	settled uint32      // so many of the client's commands production has answered, as far as this shows it
 	holes   bool        // octets were not captured, which may have held a PREPARE
+
+	sweptErr bool    // a PREPARE that production refused was swept
+	sweptAt  seq.Num // where the ERR began, of the last one
 
 	// Of the last PREPARE that was sent or left out.
 	last    uint32        // which of the client's it was
@@ -140,7 +138,7 @@ func (t *statements) prepare(at place) {
 	}
 	t.count++
 	t.hidden = false
-	t.all = append(t.all, statement{at: at, nth: t.count, above: t.highest})
+	t.all = append(t.all, statement{at: at, nth: t.count, above: t.highest + t.between(t.topmost, t.count)})
 }
 
 // unprepare takes the last PREPARE back: it does not go to the target.
@@ -148,11 +146,11 @@ func (t *statements) unprepare() { t.all = t.all[:len(t.all)-1] }
 
 // targetAnswered takes the target's next answer to a PREPARE: answers come in
 // order.
-func (t *statements) targetAnswered(id uint32, columns, params uint16, ok bool) {
+func (t *statements) targetAnswered(id uint32, params uint16, ok bool) {
 	for ; t.ended < t.sentTo; t.ended++ {
 		if s := &t.all[t.ended]; s.flags&answered == 0 {
 			s.flags |= answered
-			s.target, s.columns, s.params = id, columns, params
+			s.target, s.params = id, params
 			if !ok {
 				s.flags |= refused
 			}
@@ -220,7 +218,7 @@ func (t *statements) sent(cmd mysql.Command) {
 			t.sentTo++
 		}
 	case mysql.ComResetConnection, mysql.ComChangeUser: // they deallocate what was prepared before
-		t.identifyAll()
+		t.match()
 		for i := range t.all {
 			if s := &t.all[i]; s.flags&sent != 0 {
 				s.flags |= gone
@@ -315,7 +313,7 @@ func (t *statements) close(s *statement) {
 const maxRefused = 256
 
 // sweep drops what is gone and answered, and of the PREPAREs before the last one
-// those that production refused, for certain or in all likelihood.
+// those that production refused.
 func (t *statements) sweep() {
 	vague := 0
 	for i := range t.all {
@@ -327,7 +325,7 @@ func (t *statements) sweep() {
 	sentTo, ended := t.sentTo, t.ended
 	for i, s := range t.all {
 		done := s.flags&(gone|answered) == gone|answered
-		useless := s.fruitless() || s.flags&(failed|answered) == failed|answered
+		useless := s.flags&(failed|answered) == failed|answered
 		if vague > maxRefused && s.vague() {
 			useless, t.holes = true, true
 			vague--
@@ -336,6 +334,9 @@ func (t *statements) sweep() {
 		if !done && !useless {
 			kept = append(kept, s)
 			continue
+		}
+		if s.flags&failed != 0 {
+			t.sweptErr, t.sweptAt = true, s.refusedAt
 		}
 		if i < sentTo {
 			t.sentTo--
