@@ -516,7 +516,16 @@ func TestTargetBecomesLocal(t *testing.T) {
 
 					addr := netip.PrefixFrom(target, target.BitLen()).String()
 					n.host.IP("addr", "add", addr, "dev", "v0")
-					if err := s.Refresh(); !errors.Is(err, ErrLocal) {
+					// An IPv6 address gets its route in the background.
+					err = s.Refresh()
+					for range 500 {
+						if errors.Is(err, ErrLocal) {
+							break
+						}
+						time.Sleep(10 * time.Millisecond)
+						err = s.Refresh()
+					}
+					if !errors.Is(err, ErrLocal) {
 						t.Errorf("Refresh: %v", err)
 					}
 					commit()

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"mrtecopy/internal/ledger"
 	"mrtecopy/internal/seq"
 )
 
@@ -25,20 +26,39 @@ func (p *place) may(at, ack seq.Num) bool {
 
 // An answer is production's to a PREPARE, as it was captured.
 type answer struct {
-	id     uint32  // 0: an ERR
-	params uint16  // placeholders
-	at     seq.Num // production's sequence number of its first octet
-	ack    seq.Num // production's ACK number with it
+	id              uint32  // 0: an ERR
+	columns, params uint16  // of the result; placeholders
+	at              seq.Num // production's sequence number of its first octet
+	ack             seq.Num // production's ACK number with it
 }
 
 // maxAnswers bounds the answers that wait for their PREPARE to be told, which may
 // take until the target has answered what is queued before it.
 const maxAnswers = 1024
 
+// An agreement says what is taken for granted to tell answers apart.
+type agreement uint8
+
+const (
+	onPlaces   agreement = iota // only that answers come in the order of the PREPAREs, behind them
+	onOutcomes                  // that what the target refuses production did, if it refused something there, and that both see the same placeholders
+	onColumns                   // and that results have the same columns
+)
+
 // fits reports whether a may be production's answer to s, whatever the target
 // says: the outcomes of the two servers may differ.
-func (s *statement) fits(a *answer) bool {
-	return s.flags&(known|failed) == 0 && (a.id == 0 || s.within(a.id)) && s.at.may(a.at, a.ack)
+func (s *statement) fits(a *answer, how agreement) bool {
+	switch {
+	case s.flags&(known|failed) != 0, a.id != 0 && !s.within(a.id), !s.at.may(a.at, a.ack):
+		return false
+	case a.id == 0, how == onPlaces, s.why != ledger.None, s.flags&answered == 0: // left out, or to be answered yet
+		return true
+	case s.flags&refused != 0:
+		return !s.fruitless()
+	case s.params != a.params:
+		return false
+	}
+	return how < onColumns || s.columns == a.columns
 }
 
 // productionAnswered takes production's OK to a PREPARE. The client's octets
@@ -54,7 +74,7 @@ func (t *statements) productionAnswered(a answer, read seq.Num) {
 	} else {
 		t.wait(a)
 	}
-	t.match()
+	t.match(onPlaces)
 }
 
 // productionRefused takes an ERR of production's. It may answer any command, but
@@ -62,6 +82,11 @@ func (t *statements) productionAnswered(a answer, read seq.Num) {
 // wait for their answers, one of them.
 func (t *statements) productionRefused(at, ack seq.Num) {
 	a := answer{at: at, ack: ack}
+	for i := range t.all {
+		if s := &t.all[i]; s.flags&(known|failed) == 0 && s.at.may(at, ack) {
+			s.flags |= denied
+		}
+	}
 	if s := t.lone(at, ack, 0); s != nil {
 		t.learn(s, &a)
 	} else if t.repeated(at) || !t.onlyPrepares(&a) {
@@ -69,7 +94,7 @@ func (t *statements) productionRefused(at, ack seq.Num) {
 	} else {
 		t.wait(a)
 	}
-	t.match()
+	t.match(onPlaces)
 }
 
 // repeated reports whether the ERR that begins at at is known.
@@ -137,7 +162,7 @@ func (t *statements) lone(at, ack seq.Num, id uint32) *statement {
 // mayHide reports whether a may answer a PREPARE that was not captured.
 func (t *statements) mayHide(a *answer) bool {
 	for i := range t.all {
-		if s := &t.all[i]; s.flags&unsure != 0 && s.fits(a) {
+		if s := &t.all[i]; s.flags&unsure != 0 && s.fits(a, onPlaces) {
 			return true
 		}
 	}
@@ -148,7 +173,7 @@ func (t *statements) mayHide(a *answer) bool {
 // answer is without its PREPARE but a repeated one to a statement that is gone. So
 // an answer belongs to a PREPARE for certain if that is the first it can have, and
 // the last.
-func (t *statements) match() {
+func (t *statements) match(how agreement) {
 	if len(t.answers) == 0 {
 		return
 	}
@@ -156,7 +181,7 @@ func (t *statements) match() {
 	open := t.all[max(begin, 0):]
 	t.answers = slices.DeleteFunc(t.answers, func(a answer) bool {
 		for i := range open {
-			if open[i].fits(&a) {
+			if open[i].fits(&a, how) {
 				return false
 			}
 		}
@@ -174,7 +199,7 @@ func (t *statements) match() {
 	}
 	at := 0
 	for i := range n {
-		for at < len(open) && !open[at].fits(&t.answers[i]) {
+		for at < len(open) && !open[at].fits(&t.answers[i], how) {
 			at++
 		}
 		if at == len(open) {
@@ -185,7 +210,7 @@ func (t *statements) match() {
 	}
 	at = len(open) - 1
 	for i := n - 1; i >= 0; i-- {
-		for !open[at].fits(&t.answers[i]) {
+		for !open[at].fits(&t.answers[i], how) {
 			at--
 		}
 		spans[i].last = at
@@ -266,9 +291,19 @@ const idWait = 50 * time.Millisecond
 // identify returns the statement that a command means by an id that is nobody's
 // yet; nil where that cannot be told. Or it says what to wait for.
 func (t *statements) identify(now time.Duration, u use) (*statement, gate) {
-	t.match()
+	t.match(onPlaces)
 	if s := t.find(u.id); s != nil {
 		return s, gateNone
+	}
+	if t.candidates(u, answered) {
+		return nil, gateStatement // the target's answer may tell
+	}
+	if t.highest > 0 {
+		t.match(onOutcomes)
+		t.match(onColumns)
+		if s := t.find(u.id); s != nil {
+			return s, gateNone
+		}
 	}
 	if u.id != t.vain && now-u.at < idWait {
 		return nil, gateProductionID

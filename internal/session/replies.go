@@ -118,7 +118,7 @@ func (s *Session) preparedID(b []byte) (a answer, ok bool) {
 	case more:
 		ok = next.Sequence != h.Sequence+1
 	}
-	return answer{id: id, params: params}, ok
+	return answer{id: id, columns: columns, params: params}, ok
 }
 
 // Report takes what the target sent since the last report: the state of the

@@ -20,7 +20,7 @@ type statement struct {
 	refusedAt          seq.Num // where production's ERR began, with failed
 	nth                uint32  // of the client's PREPAREs
 	above, below       uint32  // where production's id lies, by those that are known; below 0: anywhere
-	params             uint16  // placeholders by the target's answer
+	columns, params    uint16  // of its result; placeholders: by the target's answer
 	spoken             uint16  // placeholders by production's answer, with counted
 	flags              statementFlags
 	counted            bool          // spoken is known
@@ -40,6 +40,12 @@ type binding struct {
 // do in executable comments: values cannot be told apart then.
 func (s *statement) differs() bool {
 	return s.flags&answered != 0 && s.counted && s.spoken != s.params
+}
+
+// fruitless reports whether s is nobody's, in all likelihood: the target refused
+// it, and production refused what may have been it.
+func (s *statement) fruitless() bool {
+	return s.flags&(refused|denied|known) == refused|denied && s.why == ledger.None
 }
 
 // vague reports whether s did not come to the target, but may be on production.
@@ -98,6 +104,7 @@ const (
 	gone                                // closed by COM_STMT_CLOSE, or by a reset of the session
 	sent                                // the PREPARE went to the target
 	failed                              // production refused it
+	denied                              // an error of production's was captured that may be the answer to it
 	doubtful                            // octets were not captured, which may have been long data for its next EXECUTE
 	unsure                              // behind it octets were not captured, which may have held another PREPARE
 )
@@ -146,11 +153,11 @@ func (t *statements) unprepare() { t.all = t.all[:len(t.all)-1] }
 
 // targetAnswered takes the target's next answer to a PREPARE: answers come in
 // order.
-func (t *statements) targetAnswered(id uint32, params uint16, ok bool) {
+func (t *statements) targetAnswered(id uint32, columns, params uint16, ok bool) {
 	for ; t.ended < t.sentTo; t.ended++ {
 		if s := &t.all[t.ended]; s.flags&answered == 0 {
 			s.flags |= answered
-			s.target, s.params = id, params
+			s.target, s.columns, s.params = id, columns, params
 			if !ok {
 				s.flags |= refused
 			}
@@ -218,7 +225,7 @@ func (t *statements) sent(cmd mysql.Command) {
 			t.sentTo++
 		}
 	case mysql.ComResetConnection, mysql.ComChangeUser: // they deallocate what was prepared before
-		t.match()
+		t.match(onPlaces)
 		for i := range t.all {
 			if s := &t.all[i]; s.flags&sent != 0 {
 				s.flags |= gone
@@ -327,7 +334,8 @@ func (t *statements) sweep() {
 		done := s.flags&(gone|answered) == gone|answered
 		useless := s.flags&(failed|answered) == failed|answered
 		if vague > maxRefused && s.vague() {
-			useless, t.holes = true, true
+			useless = true
+			t.holes = t.holes || !s.fruitless()
 			vague--
 		}
 		useless = useless && i < len(t.all)-1

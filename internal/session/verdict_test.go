@@ -2,6 +2,7 @@ package session
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -228,6 +229,47 @@ func TestFilter(t *testing.T) {
 				c.login().query("select 1").query("insert into Audit values (1)").forget(1).quit()
 			},
 			account: "answered=2 skipped.excluded=1 session replayed",
+		},
+	})
+}
+
+// TestTooLongToJudge gives up waiting for the end of a statement. Its beginning, a
+// comment, is not gone through again with each segment: that took minutes.
+func TestTooLongToJudge(t *testing.T) {
+	all := policy.Default()
+	all[policy.Unclear] = policy.Replay
+	tooLong := "/*" + strings.Repeat("x", maxJudged+1<<20) + "*/ select 2"
+	long := "/*" + strings.Repeat("x", 15<<20) + "*/ select 3"
+	says := func(schema string) func(c *client) {
+		return func(c *client) {
+			c.login().query("USE " + schema).query(tooLong).query(long).query("select 4")
+			switch schema {
+			case "left_out":
+				c.forget(3)
+			case "unclear":
+				c.expect = slices.Delete(c.expect, 1, 2)
+			}
+			c.quit().split(func() int { return 64 << 10 })
+		}
+	}
+	run(t, []scenario{
+		{
+			name: "in a schema that is replayed", sim: func(m *sim) {
+				judging(policy.Config{Table: all})(m)
+				filtering(Filter{Schemas: map[string]bool{"shop": true}})(m)
+			},
+			client: says("shop"), account: "answered=5 session replayed", paces: oneByOne,
+		},
+		{
+			name: "in a schema that is left out", sim: func(m *sim) {
+				judging(policy.Config{Table: all})(m)
+				filtering(Filter{Schemas: map[string]bool{"shop": true}})(m)
+			},
+			client: says("left_out"), account: "answered=2 skipped.schema=3 session replayed", paces: oneByOne,
+		},
+		{
+			name: "where what is unclear is left out", client: says("unclear"),
+			account: "answered=4 skipped.policy=1 session replayed", paces: oneByOne,
 		},
 	})
 }
