@@ -284,8 +284,10 @@ func (t *statements) isKnown(id uint32) bool {
 }
 
 // idWait is how long a command waits for production's answer to the PREPARE of
-// its statement. Production gave it before the client used it, but on another
-// interface it may be captured a little later.
+// its statement, and where PREPAREs are pipelined for those to others: what the
+// target answered is evidence only where no more are to be expected. Production
+// gave it before the client used it, but on another interface it may be captured a
+// little later.
 const idWait = 50 * time.Millisecond
 
 // identify returns the statement that a command means by an id that is nobody's
@@ -298,17 +300,15 @@ func (t *statements) identify(now time.Duration, u use) (*statement, gate) {
 	if t.candidates(u, answered) {
 		return nil, gateStatement // the target's answer may tell
 	}
-	if t.highest > 0 {
-		t.match(onOutcomes)
-		t.match(onColumns)
-		if s := t.find(u.id); s != nil {
-			return s, gateNone
-		}
-	}
 	if u.id != t.vain && now-u.at < idWait {
 		return nil, gateProductionID
 	}
 	t.vain = u.id
+	t.match(onOutcomes)
+	t.match(onColumns)
+	if s := t.find(u.id); s != nil {
+		return s, gateNone
+	}
 	s := t.infer(u)
 	if s != nil {
 		s.production = u.id
