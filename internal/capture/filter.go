@@ -179,7 +179,7 @@ var heads = slices.Concat(
 		when(bpf.JumpBitsSet, maxSequence^0xff, drop),
 		either(bpf.JumpBitsNotSet, maxSequence, greeting, slices.Concat(
 			[]bpf.Instruction{bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: 0xfeffffff}}, // 12 and 13 are one
-			either(bpf.JumpEqual, 0x0c000001, prepareOK, refusal),
+			either(bpf.JumpEqual, 0x0c000001, slices.Concat(status, okOrERR), refusal),
 		)),
 	)),
 )
@@ -201,25 +201,25 @@ var greeting = slices.Concat(
 	when(bpf.JumpNotEqual, 10, drop),
 )
 
-// refusal passes an ERR, and leaves what is none to compressed.
-var refusal = slices.Concat(
-	[]bpf.Instruction{bpf.LoadIndirect{Off: 4, Size: 1}},
-	either(bpf.JumpEqual, 0xff, nil, compressed),
-)
+// status loads the first octet of a packet.
+var status = []bpf.Instruction{bpf.LoadIndirect{Off: 4, Size: 1}}
 
-// prepareOK drops a packet of 12 octets, or 13 (with
-// CLIENT_OPTIONAL_RESULTSET_METADATA), whose first octet, the status, is not 0.
+// refusal passes an ERR, and leaves what is none to compressed.
+var refusal = slices.Concat(status, either(bpf.JumpEqual, headerERR, nil, compressed))
+
+const headerERR = 0xff
+
+// okOrERR drops what is neither an ERR nor an OK, by the status in A. A packet of
+// 12 octets, or 13 (with CLIENT_OPTIONAL_RESULTSET_METADATA), whose status is 0 is
+// taken for the OK of a COM_STMT_PREPARE.
 // https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_stmt_prepare.html
-var prepareOK = slices.Concat(
-	[]bpf.Instruction{bpf.LoadIndirect{Off: 4, Size: 1}},
-	when(bpf.JumpNotEqual, 0, drop),
-)
+var okOrERR = when(bpf.JumpNotEqual, headerERR, when(bpf.JumpNotEqual, 0, drop))
 
 // compressed drops what is no compressed packet that may hold the OK of a
-// PREPARE. Servers compress with zlib at level 6 alone, whose streams begin with
-// 78 9c (RFC 1950, section 2.2), or with zstd (its magic number: RFC 8878,
-// section 3.1.1). What is below 50 octets, or does not get shorter, they leave
-// as it is.
+// PREPARE, or an ERR. Servers compress with zlib at level 6 alone, whose streams
+// begin with 78 9c (RFC 1950, section 2.2), or with zstd (its magic number: RFC
+// 8878, section 3.1.1). What is below 50 octets, or does not get shorter, they
+// leave as it is.
 //
 //	int<3> length | int<1> sequence id | int<3> length before compression, or 0 | payload
 //
@@ -230,7 +230,7 @@ var prepareOK = slices.Concat(
 var compressed = slices.Concat(
 	[]bpf.Instruction{bpf.LoadIndirect{Off: 7, Size: 2}},
 	either(bpf.JumpEqual, 0x789c, nil,
-		either(bpf.JumpEqual, 0x28b5, zstdMagic, plainPrepareOK)),
+		either(bpf.JumpEqual, 0x28b5, zstdMagic, plainInside)),
 )
 
 var zstdMagic = slices.Concat(
@@ -238,16 +238,23 @@ var zstdMagic = slices.Concat(
 	when(bpf.JumpNotEqual, 0x2ffd, drop),
 )
 
-// plainPrepareOK is prepareOK in a packet that is not compressed, where A holds
-// the first two octets of the inner packet. Its sequence id is the compressed
-// packet's; it is not looked at.
-var plainPrepareOK = slices.Concat(
-	[]bpf.Instruction{bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: 0xfeff}},
-	when(bpf.JumpNotEqual, 0x0c00, drop),
-	[]bpf.Instruction{bpf.LoadIndirect{Off: 8, Size: 4}}, // the rest of the inner length, sequence id, status
-	when(bpf.JumpBitsSet, 0xffff00ff, drop),
+// plainInside drops what is no packet in a compressed one that is not compressed,
+// with the OK of a PREPARE, or an ERR. Its sequence id is the compressed packet's;
+// it is not looked at.
+var plainInside = slices.Concat(
 	[]bpf.Instruction{bpf.LoadIndirect{Off: 3, Size: 4}}, // sequence id, length before compression
 	when(bpf.JumpBitsSet, 0x00ffffff, drop),
+	[]bpf.Instruction{bpf.LoadIndirect{Off: 11, Size: 1}}, // the inner packet's status
+	when(bpf.JumpNotEqual, headerERR,
+		when(bpf.JumpNotEqual, 0, drop),
+		[]bpf.Instruction{
+			bpf.LoadIndirect{Off: 7, Size: 2}, // its length, of which the third octet is 0:
+			bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: 0xfeff},
+		},
+		when(bpf.JumpNotEqual, 0x0c00, drop),
+		[]bpf.Instruction{bpf.LoadIndirect{Off: 9, Size: 1}},
+		when(bpf.JumpNotEqual, 0, drop),
+	),
 )
 
 // ifPort does body if a port of the TCP header is port. X points to the TCP

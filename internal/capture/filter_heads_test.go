@@ -107,7 +107,7 @@ func TestFilterCost(t *testing.T) {
 		{"from the server, within a result of text", sample{src: server4, dst: client4, tcpOptions: 12, payload: "some text, and more of it"}, 32},
 		{"from the server, OK", sample{src: server4, dst: client4, tcpOptions: 12, payload: "\x07\x00\x00\x01\x00\x01\x00\x02\x00\x00\x00"}, 42},
 		{"from the server, result", sample{src: server4, dst: client4, tcpOptions: 12, payload: "\x01\x00\x00\x01\x02\x20\x00\x00\x02\x03def"}, 42},
-		{"from the server, PREPARE OK", sample{src: server4, dst: client4, tcpOptions: 12, payload: prepareHead}, 41},
+		{"from the server, PREPARE OK", sample{src: server4, dst: client4, tcpOptions: 12, payload: prepareHead}, 42},
 		{"from the server, zlib", sample{src: server4, dst: client4, tcpOptions: 12, payload: zlibHead}, 43},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -102,7 +102,7 @@ var samples = []struct {
 	{"from the server, any response", sample{src: server4, dst: client4, payload: "\x07\x00\x00\x01\x00\x00\x00\x02\x00\x00\x00"}, false, true},
 	{"from the server, prepare head", sample{src: server4, dst: client4, payload: prepareHead}, true, true},
 	{"from the server, prepare head, options", sample{src: server4, dst: client4, payload: prepareHead, ipOptions: 8, tcpOptions: 12}, true, true},
-	{"from the server, prepare head, error", sample{src: server4, dst: client4, payload: "\x0c\x00\x00\x01\xff"}, false, true},
+	{"from the server, prepare head, error", sample{src: server4, dst: client4, payload: "\x0c\x00\x00\x01\xff"}, true, true},
 	{"from the server, prepare head, late", sample{src: server4, dst: client4, payload: "\x0c\x00\x00\x02\x00"}, false, true},
 	{"from the server, prepare head, 4 octets", sample{src: server4, dst: client4, payload: "\x0c\x00\x00\x01"}, false, true},
 	{"from the server, prepare head, OPTIONAL_RESULTSET_METADATA", sample{src: server4, dst: client4, payload: "\x0d\x00\x00\x01\x00"}, true, true},
@@ -127,7 +127,7 @@ var samples = []struct {
 	{"from the server, compressed session, late prepare head", sample{src: server4, dst: client4, payload: "\x10\x00\x00\x03\x00\x00\x00\x0d\x00\x00\x03\x00"}, true, true},
 	{"from the server, compressed session, prepare head, cut", sample{src: server4, dst: client4, payload: plainHead[:11]}, false, true},
 	{"from the server, compressed session, prepare head with a length", sample{src: server4, dst: client4, payload: "\x10\x00\x00\x01\x00\x01\x00\x0c\x00\x00\x01\x00"}, false, true},
-	{"from the server, compressed session, prepare head, error", sample{src: server4, dst: client4, payload: "\x10\x00\x00\x01\x00\x00\x00\x0c\x00\x00\x01\xff"}, false, true},
+	{"from the server, compressed session, prepare head, error", sample{src: server4, dst: client4, payload: "\x10\x00\x00\x01\x00\x00\x00\x0c\x00\x00\x01\xff"}, true, true},
 	{"from the server, compressed session, longer packet", sample{src: server4, dst: client4, payload: "\x10\x00\x00\x01\x00\x00\x00\x0c\x01\x00\x01\x00"}, false, true},
 	{"from the server, compressed session, OK", sample{src: server4, dst: client4, payload: "\x0b\x00\x00\x01\x00\x00\x00\x07\x00\x00\x01\x00\x00\x00\x02\x00\x00\x00"}, false, true},
 	{"from another server, greeting", sample{src: "10.1.0.3:3306", dst: client4, payload: greetingHead}, false, false},
@@ -409,11 +409,11 @@ func modelHeads(p []byte) bool {
 		return false
 	case p[3] == 0:
 		return p[1] == 0 && p[2] == 0 && p[4] == 10
-	case has(0, "\x0c\x00\x00\x01") || has(0, "\x0d\x00\x00\x01"):
-		return p[4] == 0
 	case p[4] == 0xff:
 		return true
+	case has(0, "\x0c\x00\x00\x01") || has(0, "\x0d\x00\x00\x01"):
+		return p[4] == 0
 	}
 	return has(7, "\x78\x9c") || has(7, "\x28\xb5\x2f\xfd") ||
-		len(p) >= 12 && has(4, "\x00\x00\x00") && (p[7] == 12 || p[7] == 13) && has(8, "\x00\x00") && p[11] == 0
+		len(p) >= 12 && has(4, "\x00\x00\x00") && (p[11] == 0xff || (p[7] == 12 || p[7] == 13) && has(8, "\x00\x00") && p[11] == 0)
 }

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"mrtecopy/internal/ledger"
 	"mrtecopy/internal/seq"
 )
 
@@ -16,6 +15,9 @@ type place struct {
 	nth    uint32  // of the client's commands that have a response
 	lone   bool    // nothing before it waits for its answer, which so begins at ack
 	behind bool    // a command with the same ACK number waits, so it begins behind ack
+
+	bounded bool    // a later command was lone:
+	until   seq.Num // production's answer begins before its ACK number, unless the client sends within an answer
 }
 
 // may reports whether an answer that begins at at, and acknowledges the client's
@@ -26,75 +28,116 @@ func (p *place) may(at, ack seq.Num) bool {
 
 // An answer is production's to a PREPARE, as it was captured.
 type answer struct {
-	id              uint32  // 0: an ERR
-	columns, params uint16  // of the result; placeholders
-	at              seq.Num // production's sequence number of its first octet
-	ack             seq.Num // production's ACK number with it
+	id     uint32  // 0: an ERR
+	params uint16  // placeholders
+	at     seq.Num // production's sequence number of its first octet
+	ack    seq.Num // production's ACK number with it
 }
 
 // maxAnswers bounds the answers that wait for their PREPARE to be told, which may
 // take until the target has answered what is queued before it.
 const maxAnswers = 1024
 
-// An agreement says what is taken for granted to tell answers apart.
-type agreement uint8
-
-const (
-	onPlaces   agreement = iota // only that answers come in the order of the PREPAREs, behind them
-	onOutcomes                  // that what the target refuses production did, if it refused something there, and that both see the same placeholders
-	onColumns                   // and that results have the same columns
-)
-
 // fits reports whether a may be production's answer to s, whatever the target
 // says: the outcomes of the two servers may differ.
-func (s *statement) fits(a *answer, how agreement) bool {
-	switch {
-	case s.flags&(known|failed) != 0, a.id != 0 && !s.within(a.id), !s.at.may(a.at, a.ack):
-		return false
-	case a.id == 0, how == onPlaces, s.why != ledger.None, s.flags&answered == 0: // left out, or to be answered yet
-		return true
-	case s.flags&refused != 0:
-		return !s.fruitless()
-	case s.params != a.params:
-		return false
-	}
-	return how < onColumns || s.columns == a.columns
+func (s *statement) fits(a *answer) bool {
+	return s.open() && (a.id == 0 || s.within(a.id)) && s.at.may(a.at, a.ack)
 }
 
-// productionAnswered takes production's OK to a PREPARE. The client's octets
-// before read were read.
+// open reports whether production's answer to s is not known.
+func (s *statement) open() bool { return s.flags&(known|failed) == 0 }
+
+// productionAnswered takes production's answer to a PREPARE, or an ERR, which may
+// answer any command. The client's octets before read were read.
 func (t *statements) productionAnswered(a answer, read seq.Num) {
-	if t.isKnown(a.id) {
-		return // a repeated segment: ids are not used twice on a connection
+	switch {
+	case read.Before(a.ack): // it may answer what is not read yet: see catchUp
+		if len(t.early) < maxEarly {
+			t.early = append(t.early, a)
+		}
+	case a.id == 0:
+		t.refused(a)
+	case !t.isKnown(a.id): // else a repeated segment: ids are not used twice on a connection
+		t.accepted(a)
 	}
+}
+
+// maxEarly bounds the answers that were captured before the commands: on another
+// interface, or behind a hole whose end is not known yet.
+const maxEarly = 16
+
+// catchUp takes the answers that were captured before what they may answer, once
+// the client's octets before read were read.
+func (t *statements) catchUp(read seq.Num) {
+	n := 0
+	for n < len(t.early) && !read.Before(t.early[n].ack) {
+		n++
+	}
+	for _, a := range t.early[:n] {
+		t.productionAnswered(a, read)
+	}
+	if t.early = slices.Delete(t.early, 0, n); len(t.early) == 0 {
+		t.early = nil
+	}
+}
+
+// accepted takes an OK.
+func (t *statements) accepted(a answer) {
 	if s := t.lone(a.at, a.ack, a.id); s != nil {
 		t.learn(s, &a)
-	} else if read.Before(a.ack) || t.mayHide(&a) {
-		return // it may answer a PREPARE behind a hole that is not read yet, or in one
+	} else if t.mayHide(&a) {
+		return
+	} else if s := t.wronged(&a); s != nil {
+		s.flags &^= failed
+		t.learn(s, &a)
 	} else {
 		t.wait(a)
 	}
-	t.match(onPlaces)
+	t.match()
 }
 
-// productionRefused takes an ERR of production's. It may answer any command, but
-// a PREPARE whose answer has to begin there it refuses, and where only PREPAREs
-// wait for their answers, one of them.
-func (t *statements) productionRefused(at, ack seq.Num) {
-	a := answer{at: at, ack: ack}
+// wronged returns the PREPARE that was taken for refused although a is the answer
+// to it, for it can be to no other.
+func (t *statements) wronged(a *answer) (only *statement) {
 	for i := range t.all {
-		if s := &t.all[i]; s.flags&(known|failed) == 0 && s.at.may(at, ack) {
-			s.flags |= denied
+		s := &t.all[i]
+		switch {
+		case s.fits(a):
+			return nil
+		case s.flags&failed == 0 || !s.within(a.id) || !s.at.may(a.at, a.ack):
+		case only != nil:
+			return nil
+		default:
+			only = s
 		}
 	}
-	if s := t.lone(at, ack, 0); s != nil {
+	return only
+}
+
+// refused takes an ERR. A PREPARE whose answer has to begin there it refuses, and
+// where only PREPAREs wait for their answers, one of them.
+func (t *statements) refused(a answer) {
+	open := false
+	for i := range t.all {
+		if s := &t.all[i]; s.open() && s.at.may(a.at, a.ack) && (!s.at.bounded || a.at.Before(s.at.until)) {
+			s.flags |= denied
+			open = true
+		}
+	}
+	if s := t.lone(a.at, a.ack, 0); s != nil {
 		t.learn(s, &a)
-	} else if t.repeated(at) || !t.onlyPrepares(&a) {
+		t.match()
+		return
+	}
+	if open && len(t.errors) < maxAnswers && !slices.ContainsFunc(t.errors, func(b answer) bool { return b.at == a.at }) {
+		t.errors = append(t.errors, a)
+	}
+	if t.repeated(a.at) || !t.onlyPrepares(&a) {
 		return
 	} else {
 		t.wait(a)
 	}
-	t.match(onPlaces)
+	t.match()
 }
 
 // repeated reports whether the ERR that begins at at is known.
@@ -138,19 +181,19 @@ func (t *statements) onlyPrepares(a *answer) bool {
 // lone returns the PREPARE whose answer has to begin at at; nil if there is none,
 // or that to another one may: the ACK number with which a client sends may lie
 // within an answer. Then an id, which is 0 where production refused, shows that
-// all before it took one. (So do those that fail.)
+// those between took one each, and nothing else did.
 func (t *statements) lone(at, ack seq.Num, id uint32) *statement {
-	var before *statement // the last whose id is known
+	before, nth := t.highest, t.topmost // the last one whose id is known
 	others := false
 	for i := range t.all {
 		s := &t.all[i]
 		switch {
 		case s.flags&known != 0:
-			before, others = s, false
+			before, nth, others = s.production, s.nth, false
 		case s.flags&failed != 0 || !s.at.may(at, ack):
 		case !s.at.lone || s.at.ack != at:
 			others = true
-		case !others || before != nil && id >= before.production+s.nth-before.nth:
+		case !others || id == before+s.nth-nth:
 			return s
 		default:
 			others = true
@@ -162,7 +205,7 @@ func (t *statements) lone(at, ack seq.Num, id uint32) *statement {
 // mayHide reports whether a may answer a PREPARE that was not captured.
 func (t *statements) mayHide(a *answer) bool {
 	for i := range t.all {
-		if s := &t.all[i]; s.flags&unsure != 0 && s.fits(a, onPlaces) {
+		if s := &t.all[i]; s.flags&unsure != 0 && s.fits(a) {
 			return true
 		}
 	}
@@ -173,15 +216,15 @@ func (t *statements) mayHide(a *answer) bool {
 // answer is without its PREPARE but a repeated one to a statement that is gone. So
 // an answer belongs to a PREPARE for certain if that is the first it can have, and
 // the last.
-func (t *statements) match(how agreement) {
+func (t *statements) match() {
 	if len(t.answers) == 0 {
 		return
 	}
-	begin := slices.IndexFunc(t.all, func(s statement) bool { return s.flags&(known|failed) == 0 })
+	begin := slices.IndexFunc(t.all, func(s statement) bool { return s.open() })
 	open := t.all[max(begin, 0):]
 	t.answers = slices.DeleteFunc(t.answers, func(a answer) bool {
 		for i := range open {
-			if open[i].fits(&a, how) {
+			if open[i].fits(&a) {
 				return false
 			}
 		}
@@ -199,7 +242,7 @@ func (t *statements) match(how agreement) {
 	}
 	at := 0
 	for i := range n {
-		for at < len(open) && !open[at].fits(&t.answers[i], how) {
+		for at < len(open) && !open[at].fits(&t.answers[i]) {
 			at++
 		}
 		if at == len(open) {
@@ -210,7 +253,7 @@ func (t *statements) match(how agreement) {
 	}
 	at = len(open) - 1
 	for i := n - 1; i >= 0; i-- {
-		for !open[at].fits(&t.answers[i], how) {
+		for !open[at].fits(&t.answers[i]) {
 			at--
 		}
 		spans[i].last = at
@@ -227,6 +270,44 @@ func (t *statements) match(how agreement) {
 	t.answers = kept
 }
 
+// trustOutcomes takes for granted that production refused what the target refused,
+// where an error of production's was seen that may be the answer, if there is an
+// answer to each of the other PREPAREs: then none was missed.
+func (t *statements) trustOutcomes() {
+	var ids []answer
+	for _, a := range t.answers {
+		if a.id != 0 {
+			ids = append(ids, a)
+		}
+	}
+	var whose []*statement
+	errors := t.errors
+	for i := range t.all {
+		s := &t.all[i]
+		if s.fruitless() && s.open() { // an error refuses one
+			at := slices.IndexFunc(errors, func(a answer) bool { return s.at.may(a.at, a.ack) })
+			if at < 0 {
+				return
+			}
+			errors = errors[at+1:]
+		}
+		if s.fruitless() || !slices.ContainsFunc(ids, func(a answer) bool { return s.fits(&a) }) {
+			continue
+		}
+		if len(whose) == len(ids) || !s.fits(&ids[len(whose)]) {
+			return
+		}
+		whose = append(whose, s)
+	}
+	if len(whose) < len(ids) {
+		return
+	}
+	for i, s := range whose {
+		t.learn(s, &ids[i])
+	}
+	t.match()
+}
+
 // learn takes a for production's answer to s.
 func (t *statements) learn(s *statement, a *answer) {
 	if a.id == 0 {
@@ -236,7 +317,9 @@ func (t *statements) learn(s *statement, a *answer) {
 		t.know(s, a.id)
 		s.spoken, s.counted = a.params, true
 	}
-	t.settled = max(t.settled, s.at.nth)
+	if s.at.nth > t.settled {
+		t.settled, t.settledAt, t.settling = s.at.nth, a.at, true
+	}
 }
 
 // between returns how many ids at least lie between those of the client's nth
@@ -293,7 +376,7 @@ const idWait = 50 * time.Millisecond
 // identify returns the statement that a command means by an id that is nobody's
 // yet; nil where that cannot be told. Or it says what to wait for.
 func (t *statements) identify(now time.Duration, u use) (*statement, gate) {
-	t.match(onPlaces)
+	t.match()
 	if s := t.find(u.id); s != nil {
 		return s, gateNone
 	}
@@ -304,8 +387,7 @@ func (t *statements) identify(now time.Duration, u use) (*statement, gate) {
 		return nil, gateProductionID
 	}
 	t.vain = u.id
-	t.match(onOutcomes)
-	t.match(onColumns)
+	t.trustOutcomes()
 	if s := t.find(u.id); s != nil {
 		return s, gateNone
 	}
@@ -342,7 +424,7 @@ func (t *statements) infer(u use) *statement {
 				return nil
 			}
 			return only
-		case s.flags&sent == 0 || !s.meant(u):
+		case s.flags&sent == 0 || s.fruitless() || !s.meant(u):
 		default:
 			several = only != nil
 			only = s
@@ -357,7 +439,7 @@ func (t *statements) infer(u use) *statement {
 // unresolved returns the nth PREPARE's statement if the command may mean it.
 func (t *statements) unresolved(nth uint32, u use) *statement {
 	for i := range t.all {
-		if s := &t.all[i]; s.nth == nth && s.flags&(sent|gone|known) == sent && s.meant(u) {
+		if s := &t.all[i]; s.nth == nth && s.flags&(sent|gone|known) == sent && !s.fruitless() && s.meant(u) {
 			return s
 		}
 	}

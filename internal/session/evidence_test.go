@@ -30,9 +30,9 @@ func TestMatch(t *testing.T) {
 				want[j] = cmp.Or(st.answers[i].id, refusal)
 			}
 		}
-		st.match(onPlaces)
+		st.match()
 		for i := 0; i <= number; i++ {
-			within.match(onPlaces)
+			within.match()
 		}
 		for j := range st.all {
 			if got := whatCame(&st.all[j]); got != want[j] {
@@ -132,7 +132,7 @@ func common(st *statements) []int {
 			return
 		}
 		for j := from; j < len(st.all); j++ {
-			if st.all[j].fits(&st.answers[i], onPlaces) {
+			if st.all[j].fits(&st.answers[i]) {
 				chosen[i] = j
 				try(i+1, j+1)
 			}
@@ -166,7 +166,7 @@ func BenchmarkMatch(b *testing.B) {
 				st.answers = append(st.answers, answer{id: uint32(tt.known + i + 2), at: seq.Num(1020 + 20*i), ack: seq.Num(tt.known + tt.n + 1)})
 			}
 			for b.Loop() {
-				st.match(onPlaces)
+				st.match()
 			}
 			if len(st.answers) != tt.n {
 				b.Fatalf("%d answers are left", len(st.answers))

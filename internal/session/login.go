@@ -91,8 +91,8 @@ func (s *Session) Head(e *Env, kind mysql.Kind, sequence uint8, payload []byte) 
 	case kind == mysql.Kind(mysql.ComInitDB) && s.initsDB && s.login != nil && payload[0] == headerErr:
 		s.refused(e, payload) // no such schema, as in a login
 	case kind == mysql.Kind(mysql.ComStmtPrepare):
-		id, columns, params, ok := mysql.ParsePrepareOK(payload)
-		s.statements.targetAnswered(id, columns, params, ok)
+		id, _, params, ok := mysql.ParsePrepareOK(payload)
+		s.statements.targetAnswered(id, params, ok)
 	case payload[0] == headerLocalFile:
 		s.fileAsked(e, sequence)
 	}

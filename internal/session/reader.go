@@ -80,6 +80,7 @@ func (s *Session) plain(e *Env, b []byte, ack, end seq.Num) {
 		s.in.Append(&e.Pool, b)
 		s.read(e)
 	}
+	s.statements.catchUp(end)
 	s.advance(e)
 }
 
@@ -308,11 +309,21 @@ func (s *Session) asks(cmd mysql.Command) place {
 	if !cmd.HasResponse() {
 		return at
 	}
-	if r.asked != r.acked && r.owed > 0 {
+	moved := r.asked != r.acked
+	if st := &s.statements; st.settling && r.acked.After(st.settledAt) {
+		st.settling = false
+		if !st.settledAt.Before(r.asked) {
+			moved = false // what the client has read on is the answer that is settled
+		}
+	}
+	if moved && r.owed > 0 {
 		r.owed--
 	}
 	r.owed = min(r.owed, r.asks-s.statements.settled)
 	at.lone, at.behind = r.owed == 0, r.owed > 0 && r.asked == r.acked
+	if at.lone {
+		s.statements.bound(r.acked)
+	}
 	r.asks++
 	r.owed++
 	r.asked, at.nth = r.acked, r.asks

@@ -20,7 +20,7 @@ func (s *Session) ProductionHead(e *Env, seg *wire.Segment) {
 		s.skip(e, ledger.ProductionRefused)
 		return
 	}
-	if !s.statements.unknown() {
+	if !s.statements.unknown() && !seg.Ack.After(s.reader.end) {
 		return
 	}
 	if s.packed != nil {
@@ -61,7 +61,7 @@ func (s *Session) productionAnswer(seg *wire.Segment, read seq.Num, b []byte, at
 	}
 	begin := seg.Seq.Add(at)
 	if h.Length >= 3 && b[mysql.HeaderSize] == headerErr {
-		s.statements.productionRefused(begin, seg.Ack)
+		s.statements.productionAnswered(answer{at: begin, ack: seg.Ack}, read)
 	} else if a, ok := s.preparedID(b); ok {
 		a.at, a.ack = begin, seg.Ack
 		s.statements.productionAnswered(a, read)
@@ -118,7 +118,7 @@ func (s *Session) preparedID(b []byte) (a answer, ok bool) {
 	case more:
 		ok = next.Sequence != h.Sequence+1
 	}
-	return answer{id: id, columns: columns, params: params}, ok
+	return answer{id: id, params: params}, ok
 }
 
 // Report takes what the target sent since the last report: the state of the

@@ -134,9 +134,9 @@ func TestPreparedStatements(t *testing.T) {
 				d := c.prepare("p0c0 d")
 				c.items = c.items[:len(c.items)-1]
 				c.prepare("p0c0 e")
-				c.execute(d).execute(b).quit()
+				c.execute(d).execute(b).forget(2).quit()
 			},
-			account: "answered=7 session replayed",
+			account: "answered=5 lost.statement_id=2 session replayed",
 			paces:   oneByOne,
 		},
 		{

@@ -20,7 +20,7 @@ type statement struct {
 	refusedAt          seq.Num // where production's ERR began, with failed
 	nth                uint32  // of the client's PREPAREs
 	above, below       uint32  // where production's id lies, by those that are known; below 0: anywhere
-	columns, params    uint16  // of its result; placeholders: by the target's answer
+	params             uint16  // placeholders by the target's answer
 	spoken             uint16  // placeholders by production's answer, with counted
 	flags              statementFlags
 	counted            bool          // spoken is known
@@ -122,11 +122,17 @@ type statements struct {
 	highest uint32      // of production's ids that are known
 	topmost uint32      // which of the client's PREPAREs it was given to
 	vain    uint32      // the last id whose answer was waited for in vain
+	errors  []answer    // ERRs that may be the answer to one
+	early   []answer    // captured before what they may answer
+	unbound uint32      // PREPAREs at the end of all behind which no command was lone yet
 	settled uint32      // so many of the client's commands production has answered, as far as this shows it
 	holes   bool        // octets were not captured, which may have held a PREPARE
 
 	sweptErr bool    // a PREPARE that production refused was swept
 	sweptAt  seq.Num // where the ERR began, of the last one
+
+	settledAt seq.Num // where the answer to the last of them begins
+	settling  bool    // the client has not read it
 
 	// Of the last PREPARE that was sent or left out.
 	last    uint32        // which of the client's it was
@@ -135,7 +141,7 @@ type statements struct {
 }
 
 func (t *statements) storage() int {
-	return cap(t.all)*int(unsafe.Sizeof(statement{})) + cap(t.answers)*int(unsafe.Sizeof(answer{}))
+	return cap(t.all)*int(unsafe.Sizeof(statement{})) + (cap(t.answers)+cap(t.early)+cap(t.errors))*int(unsafe.Sizeof(answer{}))
 }
 
 // prepare records a PREPARE that the client sent.
@@ -144,8 +150,22 @@ func (t *statements) prepare(at place) {
 		t.sweep()
 	}
 	t.count++
+	t.unbound++
 	t.hidden = false
+	if t.sweptErr && at.ack.After(t.sweptAt) {
+		t.sweptErr = false // whatever is repeated lies before it
+	}
 	t.all = append(t.all, statement{at: at, nth: t.count, above: t.highest + t.between(t.topmost, t.count)})
+}
+
+// bound says that nothing is owed to the client at its ACK number ack.
+func (t *statements) bound(ack seq.Num) {
+	for i := len(t.all) - int(min(t.unbound, uint32(len(t.all)))); i < len(t.all); i++ {
+		if p := &t.all[i].at; !p.bounded {
+			p.bounded, p.until = true, ack
+		}
+	}
+	t.unbound = 0
 }
 
 // unprepare takes the last PREPARE back: it does not go to the target.
@@ -153,11 +173,11 @@ func (t *statements) unprepare() { t.all = t.all[:len(t.all)-1] }
 
 // targetAnswered takes the target's next answer to a PREPARE: answers come in
 // order.
-func (t *statements) targetAnswered(id uint32, columns, params uint16, ok bool) {
+func (t *statements) targetAnswered(id uint32, params uint16, ok bool) {
 	for ; t.ended < t.sentTo; t.ended++ {
 		if s := &t.all[t.ended]; s.flags&answered == 0 {
 			s.flags |= answered
-			s.target, s.columns, s.params = id, columns, params
+			s.target, s.params = id, params
 			if !ok {
 				s.flags |= refused
 			}
@@ -205,6 +225,7 @@ func (t *statements) refusal(u use) ledger.Reason {
 // gap says that octets of the client were not captured.
 func (t *statements) gap() {
 	t.holes, t.hidden = true, true
+	t.early, t.errors = nil, nil
 	for i := range t.all {
 		s := &t.all[i]
 		if s.flags&known == 0 {
@@ -225,7 +246,7 @@ func (t *statements) sent(cmd mysql.Command) {
 			t.sentTo++
 		}
 	case mysql.ComResetConnection, mysql.ComChangeUser: // they deallocate what was prepared before
-		t.match(onPlaces)
+		t.match()
 		for i := range t.all {
 			if s := &t.all[i]; s.flags&sent != 0 {
 				s.flags |= gone
@@ -354,6 +375,9 @@ func (t *statements) sweep() {
 		}
 	}
 	t.all = kept
+	if !t.unknown() {
+		t.errors = nil
+	}
 	if len(kept) == 0 && cap(kept) > 8 {
 		t.all = nil
 	}
