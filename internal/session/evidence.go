@@ -272,11 +272,12 @@ func (t *statements) match() {
 
 // trustOutcomes takes for granted that production refused what the target refused,
 // where an error of production's was seen that may be the answer, if there is an
-// answer to each of the other PREPAREs: then none was missed.
-func (t *statements) trustOutcomes() {
+// answer to each of the other PREPAREs: then none was missed. That is looked at as
+// far as the client has read, before ack: the target may be behind.
+func (t *statements) trustOutcomes(ack seq.Num) {
 	var ids []answer
 	for _, a := range t.answers {
-		if a.id != 0 {
+		if a.id != 0 && a.at.Before(ack) {
 			ids = append(ids, a)
 		}
 	}
@@ -284,6 +285,9 @@ func (t *statements) trustOutcomes() {
 	errors := t.errors
 	for i := range t.all {
 		s := &t.all[i]
+		if !s.at.ack.Before(ack) {
+			break
+		}
 		if s.fruitless() && s.open() { // an error refuses one
 			at := slices.IndexFunc(errors, func(a answer) bool { return s.at.may(a.at, a.ack) })
 			if at < 0 {
@@ -305,7 +309,7 @@ func (t *statements) trustOutcomes() {
 	for i, s := range whose {
 		t.learn(s, &ids[i])
 	}
-	t.match()
+	t.match() // which drops what is known
 }
 
 // learn takes a for production's answer to s.
@@ -387,7 +391,7 @@ func (t *statements) identify(now time.Duration, u use) (*statement, gate) {
 		return nil, gateProductionID
 	}
 	t.vain = u.id
-	t.trustOutcomes()
+	t.trustOutcomes(u.ack)
 	if s := t.find(u.id); s != nil {
 		return s, gateNone
 	}
