@@ -129,16 +129,20 @@ func (t *statements) refused(a answer) {
 		t.match()
 		return
 	}
-	if open && len(t.errors) < maxAnswers && !slices.ContainsFunc(t.errors, func(b answer) bool { return b.at == a.at }) {
+	if open && !slices.ContainsFunc(t.errors, func(b answer) bool { return b.at == a.at }) {
+		if len(t.errors) == maxErrors {
+			t.errors = slices.Delete(t.errors, 0, maxErrors/4)
+		}
 		t.errors = append(t.errors, a)
 	}
-	if t.repeated(a.at) || !t.onlyPrepares(&a) {
-		return
-	} else {
+	if !t.repeated(a.at) && t.onlyPrepares(&a) {
 		t.wait(a)
+		t.match()
 	}
-	t.match()
 }
+
+// maxErrors bounds statements.errors; the latest are kept.
+const maxErrors = 256
 
 // repeated reports whether the ERR that begins at at is known.
 func (t *statements) repeated(at seq.Num) bool {

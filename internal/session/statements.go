@@ -1,6 +1,7 @@
 package session
 
 import (
+	"slices"
 	"time"
 	"unsafe"
 
@@ -375,7 +376,7 @@ func (t *statements) sweep() {
 		}
 	}
 	t.all = kept
-	if !t.unknown() {
+	if !slices.ContainsFunc(kept, func(s statement) bool { return s.open() }) {
 		t.errors = nil
 	}
 	if len(kept) == 0 && cap(kept) > 8 {
