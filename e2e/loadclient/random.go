@@ -249,6 +249,11 @@ func (d *draw) prepareOne() func([]answer) {
 		sql = "SELECT id, v FROM app.numbers WHERE id >= ? ORDER BY id"
 		s.values, s.cursor = func() []value { return []value{tiny(0)} }, true
 	default:
+		if len(d.asked) > 0 {
+			// Its error may follow another answer in one segment, where it is not
+			// captured: then the next PREPARE's statement is not known for certain.
+			return d.closeOne()
+		}
 		sql = []string{"INSERT INTO app.missing VALUES (?)", "no SQL at all ?", "", "SELECT 1; SELECT 2"}[d.IntN(4)]
 	}
 	d.unsettled = true
@@ -445,7 +450,7 @@ func (d *draw) last() func([]answer) {
 		return d.executeOne()
 	}
 	sql := "INSERT INTO " + d.table + " (id, s) VALUES (?, ?)"
-	if d.IntN(4) == 0 {
+	if d.IntN(4) == 0 && len(d.asked) == 0 { // as in prepareOne
 		sql = "INSERT INTO app.missing VALUES (?, ?)"
 	}
 	d.unsettled = true
