@@ -142,7 +142,7 @@ func (t *statements) refused(a answer) {
 }
 
 // maxErrors bounds statements.errors; the latest are kept.
-const maxErrors = 256
+const maxErrors = 1024
 
 // repeated reports whether the ERR that begins at at is known.
 func (t *statements) repeated(at seq.Num) bool {
@@ -276,12 +276,12 @@ func (t *statements) match() {
 
 // trustOutcomes takes for granted that production refused what the target refused,
 // where an error of production's was seen that may be the answer, if there is an
-// answer to each of the other PREPAREs: then none was missed. That is looked at as
-// far as the client has read, before ack: the target may be behind.
-func (t *statements) trustOutcomes(ack seq.Num) {
+// answer to each of the other PREPAREs: then none was missed. That is looked at up
+// to the id that is asked for: the target may be behind.
+func (t *statements) trustOutcomes(id uint32) {
 	var ids []answer
 	for _, a := range t.answers {
-		if a.id != 0 && a.at.Before(ack) {
+		if a.id != 0 && a.id <= id {
 			ids = append(ids, a)
 		}
 	}
@@ -289,7 +289,7 @@ func (t *statements) trustOutcomes(ack seq.Num) {
 	errors := t.errors
 	for i := range t.all {
 		s := &t.all[i]
-		if !s.at.ack.Before(ack) {
+		if s.above >= id {
 			break
 		}
 		if s.fruitless() && s.open() { // an error refuses one
@@ -395,7 +395,7 @@ func (t *statements) identify(now time.Duration, u use) (*statement, gate) {
 		return nil, gateProductionID
 	}
 	t.vain = u.id
-	t.trustOutcomes(u.ack)
+	t.trustOutcomes(u.id)
 	if s := t.find(u.id); s != nil {
 		return s, gateNone
 	}
