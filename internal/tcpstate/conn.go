@@ -78,6 +78,7 @@ type Conn struct {
 	fate  Fate
 
 	ackNow      bool  // an ACK is due at once
+	keepAlive   bool  // the target is to see that we live
 	ackAlone    bool  // and not on data: the target is to see a duplicate, with its blocks
 	finWrite    bool  // Close was called: a FIN follows the data
 	scaled      bool  // both ends offered window scaling
@@ -191,6 +192,12 @@ func (c *Conn) Write(p *buffer.Pool, data []byte) {
 // Close sends a FIN behind the data written so far.
 func (c *Conn) Close() { c.finWrite = true }
 
+// KeepAlive makes the next Poll show the target that we live (RFC 9293, section
+// 3.8.4), where nothing is in flight that does so anyway.
+func (c *Conn) KeepAlive() {
+	c.keepAlive = (c.state == Established || c.state == CloseWait) && c.snd.una == c.snd.max && !c.pending()
+}
+
 // SetMSS changes the largest payload after the path's MTU changed.
 func (c *Conn) SetMSS(mss int) {
 	c.snd.mss = uint16(max(min(mss, int(c.snd.mss)), minMSS))
@@ -245,7 +252,7 @@ func (c *Conn) Abort(p *buffer.Pool, out []wire.Segment) []wire.Segment {
 func (c *Conn) end(p *buffer.Pool, f Fate) {
 	c.fate, c.state = f, Closed
 	c.rtxAt, c.ackAt = 0, 0
-	c.ackNow, c.ackAlone, c.rstNow = false, false, false
+	c.ackNow, c.ackAlone, c.rstNow, c.keepAlive = false, false, false, false
 	c.out.Discard(p, c.out.Len())
 }
 

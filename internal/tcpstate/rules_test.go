@@ -187,3 +187,39 @@ func TestDuplicateACKGoesAlone(t *testing.T) {
 	}
 	f.want("once", "")
 }
+
+// A keep-alive carries an old number, which any TCP answers; what is in flight
+// needs none, and a pause or the handshake allows none.
+func TestKeepAlive(t *testing.T) {
+	f := inFlight(t, 0, false)
+	f.c.KeepAlive()
+	segs := f.c.Poll(f.now, &f.pool, nil)
+	if len(segs) != 1 || segs[0].Flags != wire.ACK || f.one.To(segs[0].Seq) != -1 || segs[0].Len() != 0 || segs[0].Ack != f.nxt {
+		t.Fatalf("sent %+v", segs)
+	}
+	f.ack(1, 1)
+	f.want("the answer is no duplicate", "")
+	if f.c.Deadline() != 0 || f.c.snd.dupAcks != 0 {
+		t.Errorf("deadline %v, %d duplicates", f.c.Deadline(), f.c.snd.dupAcks)
+	}
+	f.c.KeepAlive()
+	f.c.Write(&f.pool, make([]byte, mss))
+	f.want("data shows it as well", "1")
+	f.c.KeepAlive()
+	f.want("and what is in flight", "")
+	f.ack(2, 0)
+	f.c.Pause()
+	f.c.KeepAlive()
+	f.want("paused", "")
+	f.c.Resume(f.now)
+	f.want("the resumption shows it", "-")
+
+	var pool buffer.Pool
+	var c Conn
+	c.KeepAlive()
+	c.Open(1, testFlow, 7, mss)
+	c.KeepAlive()
+	if segs := c.Poll(1, &pool, nil); len(segs) != 1 || segs[0].Flags != wire.SYN {
+		t.Errorf("sent %+v", segs)
+	}
+}

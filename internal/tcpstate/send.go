@@ -39,9 +39,15 @@ func (c *Conn) Poll(now time.Duration, p *buffer.Pool, out []wire.Segment) []wir
 		out = append(out, c.ack())
 	}
 	out = c.pollData(now, out)
-	if c.ackNow && len(out) == before {
-		out = append(out, c.ack())
+	if len(out) == before {
+		switch {
+		case c.keepAlive: // an old number, which the target answers
+			out = append(out, c.control(wire.ACK, c.snd.una.Add(-1)))
+		case c.ackNow:
+			out = append(out, c.ack())
+		}
 	}
+	c.keepAlive = false
 	if len(out) > before { // every segment carries RCV.NXT
 		c.ackNow, c.ackAlone, c.ackAt = false, false, 0
 		c.rcv.acked = c.rcv.nxt
