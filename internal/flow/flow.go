@@ -31,11 +31,11 @@ type EventType uint8
 
 // The events.
 const (
-	Data EventType = 1 + iota // octets in order
-	Gap                       // octets that were not captured
-	FIN                       // the client closed its direction, in order
-	RST                       // the client reset the connection
-	KeepAlive                 // the client shows that it lives
+	Data      EventType = 1 + iota // octets in order
+	Gap                            // octets that were not captured
+	FIN                            // the client closed its direction, in order
+	RST                            // the client reset the connection
+	KeepAlive                      // the client shows that it lives
 )
 
 // An Event is one thing that happened on a flow, in order.

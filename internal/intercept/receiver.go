@@ -180,7 +180,7 @@ func (r *receiver) receiveSYN(s *wire.Segment, t *turn) {
 	case !s.Flags.Has(wire.ACK):
 		// The target opens a connection to a client: not ours, but where ours holds
 		// the 4-tuple it is challenged (RFC 5961, section 4).
-		t.ackNow = r.is(synced)
+		t.ackNow = t.ackNow || r.is(synced)
 		return
 	case r.is(synced) && (!r.is(anyISS) || s.Ack == r.una):
 		t.ackNow = true // our ACK was lost, or it is an old one (RFC 5961, section 4)

@@ -376,4 +376,3 @@ func TestSteadyStateDoesNotAllocate(t *testing.T) {
 		t.Errorf("a command allocates %v times; %d segments, backlog %d", n, len(out), c.Backlog())
 	}
 }
-
