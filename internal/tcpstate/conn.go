@@ -110,8 +110,7 @@ type Conn struct {
 		recover  seq.Num // behind the last octet sent when the loss was seen: recover of RFC 6582, RecoveryPoint of 6675
 		highRxt  seq.Num // behind the last octet repeated in this recovery: HighRxt of RFC 6675
 	}
-	board scoreboard
-	rcv   struct {
+	rcv struct {
 		nxt   seq.Num
 		acked seq.Num // the last RCV.NXT we told the target
 	}
@@ -131,6 +130,7 @@ type Conn struct {
 	sentAt time.Duration // when data was last sent
 	held   [3]wire.Block // what the intercept holds beyond RCV.NXT, for SACK
 
+	board       scoreboard
 	out         buffer.Buffer // octets from SND.UNA on: unacknowledged, then unsent
 	Retransmits uint32        // segments sent again; the caller may take and clear it
 }

@@ -162,8 +162,11 @@ func (c *Conn) receiveAck(now time.Duration, p *buffer.Pool, r *wire.Report) {
 		}
 	}
 	n := c.snd.una.To(r.Ack)
+	news := r.DupAcks > 0 || r.Options.NSACK > 0
 	if n == 0 {
-		c.duplicates(now, c.countDuplicates(r))
+		if news {
+			c.duplicates(now, c.countDuplicates(r))
+		}
 		c.armRetransmit(now)
 		return
 	}
@@ -174,9 +177,14 @@ func (c *Conn) receiveAck(now time.Duration, p *buffer.Pool, r *wire.Report) {
 	c.sample(now, r.Ack)
 	c.retries, c.probes = 0, 0
 	c.probing = false
-	c.acknowledged(n - c.board.advance(c.snd.una))
+	if c.board.n > 0 {
+		n -= c.board.advance(c.snd.una)
+	}
+	c.acknowledged(n)
 	c.rtxAt = 0
-	c.duplicates(now, c.countDuplicates(r))
+	if news {
+		c.duplicates(now, c.countDuplicates(r))
+	}
 	c.armRetransmit(now)
 	if c.finAcked() {
 		switch c.state {

@@ -118,6 +118,14 @@ func (c *Conn) isLost(i int) bool {
 // Outside of recovery what lies behind SND.NXT is taken for lost, as SND.NXT has
 // gone back to it.
 func (c *Conn) pipe() int {
+	if c.board.n == 0 && !c.recovery { // as nearly always
+		return c.snd.una.To(c.snd.nxt)
+	}
+	return c.pipeAround()
+}
+
+// pipeAround is pipe where something is held beyond a hole.
+func (c *Conn) pipeAround() int {
 	if !c.recovery || !c.sackOK {
 		return c.snd.una.To(c.snd.nxt) - c.board.octets(0, c.snd.nxt)
 	}
