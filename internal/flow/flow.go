@@ -31,10 +31,11 @@ type EventType uint8
 
 // The events.
 const (
-	Data EventType = 1 + iota // octets in order
-	Gap                       // octets that were not captured
-	FIN                       // the client closed its direction, in order
-	RST                       // the client reset the connection
+	Data      EventType = 1 + iota // octets in order
+	Gap                            // octets that were not captured
+	FIN                            // the client closed its direction, in order
+	RST                            // the client reset the connection
+	KeepAlive                      // the client shows that it lives
 )
 
 // An Event is one thing that happened on a flow, in order.
@@ -128,6 +129,11 @@ func (s *Stream) Segment(now time.Duration, p *buffer.Pool, seg *wire.Segment, o
 	}
 	if seg.Flags.Has(wire.RST) {
 		return s.reset(p, seg, out)
+	}
+	if d == -1 && seg.Len() <= 1 && !seg.Flags.Has(wire.FIN) {
+		// RFC 9293, section 3.8.4: none, or one octet of garbage, of what is old. A
+		// repeated octet looks the same, and brings nothing either.
+		return append(out, Event{Type: KeepAlive})
 	}
 	if d > 0 {
 		s.keep(now, p, seg)

@@ -33,9 +33,19 @@ func TestInOrder(t *testing.T) {
 		}},
 		{name: "a keep-alive", steps: []step{
 			{"data", data(0, "abc"), "abc<3"},
-			{"without an octet", data(2, ""), ""},
-			{"with an octet of garbage (RFC 9293, section 3.8.4)", data(2, "?"), ""},
-			{"the next data", data(3, "d"), "d<4"},
+			{"without an octet", data(2, ""), "alive"},
+			{"with an octet of garbage (RFC 9293, section 3.8.4)", data(2, "?"), "alive"},
+			{"an ACK is none", data(3, ""), ""},
+			{"nor is older data", data(1, "b"), ""},
+			{"nor more of it", data(2, "cd"), "d<4"},
+			{"the next data", data(4, "e"), "e<5"},
+			{"a FIN", flags(data(5, ""), wire.FIN), "FIN"},
+			{"repeated", flags(data(5, ""), wire.FIN), ""},
+			{"nothing comes behind it", data(5, ""), ""},
+		}},
+		{name: "a keep-alive of a client that sent nothing yet", steps: []step{
+			{"the SYN", syn, ""},
+			{"is at its number", data(-1, ""), "alive"},
 		}},
 		{name: "the beginning was not captured", steps: []step{
 			{"data in the middle of a connection", data(100, "abc"), "abc<103"},

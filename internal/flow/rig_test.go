@@ -48,6 +48,8 @@ func (g *rig) show() string {
 			b = append(b, "FIN")
 		case RST:
 			b = append(b, "RST")
+		case KeepAlive:
+			b = append(b, "alive")
 		}
 	}
 	return strings.Join(b, " ")

@@ -26,8 +26,10 @@ func (r *receiver) acknowledge(s *wire.Segment, t *turn) {
 	} else if same && isDupAck(s) && !s.Seq.Before(r.rcvNxt()) && t.dupAcks < 255 {
 		t.dupAcks++
 	}
-	// The latest ACK says most of what the target holds (RFC 2018, section 4).
-	t.options.SACK, t.options.NSACK = s.Options.SACK, s.Options.NSACK
+	if s.Options.NSACK > 0 {
+		blocks, n := t.blocks(r.una, &s.Options)
+		t.options.NSACK = uint8(copy(t.options.SACK[:], blocks[:n]))
+	}
 }
 
 // isDupAck is what a segment itself must be to be a duplicate acknowledgment:

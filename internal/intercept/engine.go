@@ -109,7 +109,7 @@ func (e *engine) deliver(now time.Duration, g *wire.Segment, path uint8) {
 		return
 	}
 	t := e.touch(s)
-	if t.full(g) {
+	if t.full(s.una, g) {
 		e.report(s)
 		t = e.touch(s)
 	}

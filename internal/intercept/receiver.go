@@ -178,7 +178,10 @@ func (r *receiver) isNews(s *wire.Segment) bool {
 func (r *receiver) receiveSYN(s *wire.Segment, t *turn) {
 	switch {
 	case !s.Flags.Has(wire.ACK):
-		return // the target opens a connection to a client: not ours
+		// The target opens a connection to a client: not ours, but where ours holds
+		// the 4-tuple it is challenged (RFC 5961, section 4).
+		t.ackNow = t.ackNow || r.is(synced)
+		return
 	case r.is(synced) && (!r.is(anyISS) || s.Ack == r.una):
 		t.ackNow = true // our ACK was lost, or it is an old one (RFC 5961, section 4)
 		return

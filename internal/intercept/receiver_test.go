@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"testing"
 
+	"mrtecopy/internal/control"
 	"mrtecopy/internal/mysql"
+	"mrtecopy/internal/seq"
 	"mrtecopy/internal/wire"
 )
 
@@ -78,6 +80,88 @@ func TestAcknowledgments(t *testing.T) {
 	}
 	if got, want := g.show(), "A ack=120 win=500 rcv=11 dup=255"; got != want {
 		t.Errorf("the count saturates:\n got %s\nwant %s", got, want)
+	}
+}
+
+// A report has the blocks of all its segments, not only of the last.
+func TestBlocksOfATurnAreJoined(t *testing.T) {
+	block := func(from, to seq.Num) wire.Block { return wire.Block{Start: from, End: to} }
+	tests := []struct {
+		name string
+		acks []wire.Segment
+		want string
+	}{
+		{"one hole after the other", []wire.Segment{
+			sack(ack(0, 0), block(10, 20)),
+			sack(ack(0, 0), block(30, 40)),
+			sack(ack(0, 0), block(50, 60)),
+		}, "A ack=0 win=500 rcv=0 dup=2 sack=50-60 sack=30-40 sack=10-20"},
+		{"a block grows", []wire.Segment{
+			sack(ack(0, 0), block(10, 20)),
+			sack(ack(0, 0), block(30, 40), block(10, 20)),
+			sack(ack(0, 0), block(10, 25), block(30, 40)),
+		}, "A ack=0 win=500 rcv=0 dup=2 sack=10-25 sack=30-40"},
+		{"a hole between two is filled", []wire.Segment{
+			sack(ack(0, 0), block(10, 20)),
+			sack(ack(0, 0), block(30, 40), block(10, 20)),
+			sack(ack(0, 0), block(10, 40)),
+		}, "A ack=0 win=500 rcv=0 dup=2 sack=10-40"},
+		{"what is acknowledged goes", []wire.Segment{
+			sack(ack(0, 0), block(10, 20)),
+			sack(ack(0, 20), block(30, 40)),
+		}, "A ack=20 win=500 rcv=0 sack=30-40"},
+		{"an ACK without blocks takes none away", []wire.Segment{
+			sack(ack(0, 0), block(10, 20)),
+			ack(0, 0),
+		}, "A ack=0 win=500 rcv=0 dup=1 sack=10-20"},
+		{"a D-SACK says nothing", []wire.Segment{
+			sack(ack(0, 20), block(30, 40)),
+			sack(ack(0, 20), block(5, 9), block(30, 40)),
+			sack(ack(0, 20), block(33, 35), block(30, 40)),
+		}, "A ack=20 win=500 rcv=0 dup=2 sack=30-40"},
+		{"nor what is no block of this connection", []wire.Segment{
+			sack(ack(0, 0), block(20, 20), block(20, 10), block(7, 1<<31-9)),
+		}, "A ack=0 win=500 rcv=0"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			g := open(query)
+			for i, s := range tt.acks {
+				if g.t.full(g.una, &s) {
+					t.Fatalf("segment %d does not fit", i)
+				}
+				g.send(s)
+			}
+			if got := g.show(); got != tt.want {
+				t.Errorf("\n got %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}
+
+// The fourth hole needs another report, but not a segment that names it again.
+func TestAReportHasRoomForThreeBlocks(t *testing.T) {
+	b := newBench()
+	var got []control.Report
+	for i := range 5 {
+		b.g.Options.NSACK = 1
+		b.g.Options.SACK[0] = wire.Block{Start: b.g.Ack.Add(100 * (i + 1)), End: b.g.Ack.Add(100*(i+1) + 50)}
+		b.deliver(b.now, &b.g, 0)
+		b.deliver(b.now, &b.g, 0)
+	}
+	b.report(b.s)
+	for kind, body, rest := control.Next(b.owner.out); kind != 0; kind, body, rest = control.Next(rest) {
+		if kind != control.TypeReport {
+			continue
+		}
+		m, ok := control.ParseReport(body)
+		if !ok {
+			t.Fatal("a report cannot be read")
+		}
+		got = append(got, m)
+	}
+	if len(got) != 2 || got[0].Options.NSACK != 3 || got[1].Options.NSACK != 2 || got[0].DupAcks+got[1].DupAcks != 9 {
+		t.Errorf("%d reports: %+v", len(got), got)
 	}
 }
 

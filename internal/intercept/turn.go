@@ -30,8 +30,47 @@ func (t *turn) edge(s *wire.Segment) {
 }
 
 // full reports whether s must wait for the next report: one has room for the
-// sequence number of one SYN or RST.
-func (t *turn) full(s *wire.Segment) bool {
+// sequence number of one SYN or RST, and for three SACK blocks.
+func (t *turn) full(una seq.Num, s *wire.Segment) bool {
 	const one = wire.SYN | wire.RST
-	return t.flags&one != 0 && s.Flags&one != 0
+	if t.flags&one != 0 && s.Flags&one != 0 {
+		return true
+	}
+	if t.options.NSACK == 0 || s.Options.NSACK == 0 {
+		return false
+	}
+	_, n := t.blocks(una, &s.Options)
+	return n > len(s.Options.SACK)
+}
+
+// blocks returns the SACK blocks of a segment, the most recent first (RFC 2018,
+// section 4), joined with those of the turn's earlier segments: its blocks name
+// only the latest of what the target holds, and the ACKs that named the rest are
+// in the same report. What lies before una, duplicates (D-SACK) among that, says
+// nothing to the sending half.
+func (t *turn) blocks(una seq.Num, o *wire.Options) (all [6]wire.Block, n int) {
+	for _, list := range [2]*wire.Options{o, &t.options} {
+		for _, b := range list.SACK[:list.NSACK] {
+			if d := una.To(b.End); d <= 0 || d > horizon || !b.Start.Before(b.End) {
+				continue
+			}
+			at := n
+			for i := 0; i < n; {
+				k := all[i]
+				if k.End.Before(b.Start) || k.Start.After(b.End) {
+					i++
+					continue
+				}
+				b = wire.Block{Start: seq.Min(k.Start, b.Start), End: seq.Max(k.End, b.End)}
+				at = min(at, i)
+				n--
+				copy(all[i:], all[i+1:n+1])
+			}
+			at = min(at, n)
+			copy(all[at+1:], all[at:n])
+			all[at] = b
+			n++
+		}
+	}
+	return all, n
 }

@@ -196,6 +196,8 @@ func (s *shard) flowEvents(e *entry) {
 			e.sess.ClientClosed(&s.env)
 		case flow.RST:
 			e.sess.ClientReset(&s.env)
+		case flow.KeepAlive:
+			e.sess.ClientKeepsAlive()
 		}
 		s.take(e)
 	}

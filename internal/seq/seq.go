@@ -25,3 +25,11 @@ func Max(a, b Num) Num {
 	}
 	return a
 }
+
+// Min returns the earlier of the two.
+func Min(a, b Num) Num {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}

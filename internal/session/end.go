@@ -16,6 +16,10 @@ func (s *Session) ClientReset(e *Env) { s.clientEnded(e, clientRST) }
 // 4-tuple was used again, or nothing came for longer than it could live.
 func (s *Session) ClientGone(e *Env) { s.clientEnded(e, clientFIN) }
 
+// ClientKeepsAlive says that a keep-alive of the client was captured. The target
+// is shown one too: what lies between may forget idle connections.
+func (s *Session) ClientKeepsAlive() { s.Conn.KeepAlive() }
+
 func (s *Session) clientEnded(e *Env, how clientEnd) {
 	if s.clientGone != clientOpen {
 		return

@@ -134,3 +134,22 @@ func TestUnanswered(t *testing.T) {
 		t.Errorf("behind a command that is not answered: %q", got)
 	}
 }
+
+// A client's keep-alive reaches the target, once it is logged in.
+func TestKeepAliveIsPassedOn(t *testing.T) {
+	c := newClient().login().query("select 1")
+	m := ready(t, c)
+	m.env.Out.Segments = m.env.Out.Segments[:0]
+	m.sess.ClientKeepsAlive()
+	m.sess.Poll(&m.env)
+	segs := m.env.Out.Segments
+	if una := m.sess.Conn.SndUna(); len(segs) != 1 || segs[0].Len() != 0 || segs[0].Seq != una.Add(-1) {
+		t.Errorf("sent %+v; SND.UNA is %v", segs, una)
+	}
+	var early Session
+	early.ClientKeepsAlive()
+	early.Poll(&m.env)
+	if len(m.env.Out.Segments) != 1 {
+		t.Error("a session without a connection sends something")
+	}
+}

@@ -1,6 +1,7 @@
 // Package tcpstate is our forged end of one TCP connection to the target, as a
 // pure state machine: RFC 9293 with the timers of RFC 6298, the congestion
-// control of RFC 5681 and 6582, and window scaling (RFC 7323).
+// control and loss recovery of RFC 5681, 6675 (SACK) and 6582 (without), and
+// window scaling (RFC 7323).
 //
 // It is fed with what the application writes and with reports of what the
 // target sent (wire.Report), and appends the segments to send to the caller's
@@ -64,8 +65,9 @@ const (
 	rcvWnd = 65535 << wscale
 	// minMSS is the smallest MSS worth believing (Linux's TCP_MIN_SND_MSS).
 	minMSS = 48
-	// defaultMSS holds where the peer names none (RFC 9293, section 3.7.1).
-	defaultMSS = 536
+	// The default MSS where the peer names none (RFC 9293, section 3.7.1).
+	defaultMSS4 = 536
+	defaultMSS6 = 1220
 )
 
 // A Conn is our end of one replayed connection. Its fields carry the names of
@@ -76,17 +78,23 @@ type Conn struct {
 	fate  Fate
 
 	ackNow      bool  // an ACK is due at once
+	keepAlive   bool  // the target is to see that we live
+	ackAlone    bool  // and not on data: the target is to see a duplicate, with its blocks
 	finWrite    bool  // Close was called: a FIN follows the data
 	scaled      bool  // both ends offered window scaling
 	sackOK      bool  // both ends offered SACK
 	rstNow      bool  // a RST with rstSeq is due: the answer to a half-open connection
+	challenged  bool  // the SYN that follows it is no repetition
 	paused      bool  // nothing may be sent: nobody would see the replies
 	probing     bool  // the window is closed: the timer sends probes
 	more        bool  // the last Poll stopped at maxBurst
-	recovery    bool  // in fast recovery (RFC 6582)
+	recovery    bool  // in fast recovery (RFC 6582, 6675)
+	rescued     bool  // it has had its rescue retransmission (RFC 6675)
 	resendFirst bool  // the first segment in flight is to be repeated at once
 	timing      bool  // the segment that ends at rtt.seq is being timed
 	nheld       uint8 // used entries of held
+	retries     uint8 // timeouts since SND.UNA last moved
+	probes      uint8 // probes since the window closed, saturating
 	unanswered  uint8 // probes since the target was last heard
 
 	iss    seq.Num
@@ -99,7 +107,8 @@ type Conn struct {
 		scale    uint8
 		dupAcks  uint8
 		mss      uint16
-		recover  seq.Num // RFC 6582, section 3.2
+		recover  seq.Num // behind the last octet sent when the loss was seen: recover of RFC 6582, RecoveryPoint of 6675
+		highRxt  seq.Num // behind the last octet repeated in this recovery: HighRxt of RFC 6675
 	}
 	rcv struct {
 		nxt   seq.Num
@@ -114,13 +123,14 @@ type Conn struct {
 		at             time.Duration
 		smoothed, vari time.Duration // SRTT, RTTVAR of RFC 6298; smoothed 0: no sample yet
 		rto            time.Duration
-		backoffs       uint8
+		backoffs       uint8 // doublings of rto until the next sample
 	}
 	rtxAt  time.Duration // when the retransmission timer fires; 0: it is off
 	ackAt  time.Duration // when a delayed ACK is due; 0: none
 	sentAt time.Duration // when data was last sent
 	held   [3]wire.Block // what the intercept holds beyond RCV.NXT, for SACK
 
+	board       scoreboard
 	out         buffer.Buffer // octets from SND.UNA on: unacknowledged, then unsent
 	Retransmits uint32        // segments sent again; the caller may take and clear it
 }
@@ -182,6 +192,12 @@ func (c *Conn) Write(p *buffer.Pool, data []byte) {
 // Close sends a FIN behind the data written so far.
 func (c *Conn) Close() { c.finWrite = true }
 
+// KeepAlive makes the next Poll show the target that we live (RFC 9293, section
+// 3.8.4), where nothing is in flight that does so anyway.
+func (c *Conn) KeepAlive() {
+	c.keepAlive = (c.state == Established || c.state == CloseWait) && c.snd.una == c.snd.max && !c.pending()
+}
+
 // SetMSS changes the largest payload after the path's MTU changed.
 func (c *Conn) SetMSS(mss int) {
 	c.snd.mss = uint16(max(min(mss, int(c.snd.mss)), minMSS))
@@ -201,7 +217,7 @@ func (c *Conn) Resume(now time.Duration) {
 	}
 	c.paused = false
 	c.timing = false
-	c.rtt.backoffs, c.unanswered = 0, 0
+	c.rtt.backoffs, c.retries, c.probes, c.unanswered = 0, 0, 0, 0
 	if c.rtxAt != 0 {
 		c.rtxAt = now + c.rtt.rto
 	}
@@ -236,7 +252,7 @@ func (c *Conn) Abort(p *buffer.Pool, out []wire.Segment) []wire.Segment {
 func (c *Conn) end(p *buffer.Pool, f Fate) {
 	c.fate, c.state = f, Closed
 	c.rtxAt, c.ackAt = 0, 0
-	c.ackNow, c.rstNow = false, false
+	c.ackNow, c.ackAlone, c.rstNow, c.keepAlive = false, false, false, false
 	c.out.Discard(p, c.out.Len())
 }
 

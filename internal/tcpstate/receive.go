@@ -65,6 +65,7 @@ func (c *Conn) receiveSynSent(now time.Duration, p *buffer.Pool, r *wire.Report)
 		// The target holds an older connection of this 4-tuple and challenges the
 		// SYN: reset that one, then ask again.
 		c.rstNow, c.rstSeq = true, r.Ack
+		c.challenged = true
 		c.rtxAt = now + synAgain
 		return false
 	}
@@ -77,8 +78,12 @@ func (c *Conn) receiveSynSent(now time.Duration, p *buffer.Pool, r *wire.Report)
 	}
 	c.rcv.acked = r.Seq // an ACK is due
 	mss := int(r.Options.MSS)
-	if mss == 0 {
-		mss = defaultMSS
+	switch {
+	case mss != 0:
+	case c.flow.Dst.Addr.Is4():
+		mss = defaultMSS4
+	default:
+		mss = defaultMSS6
 	}
 	c.snd.mss = uint16(max(min(mss, int(c.snd.mss)), minMSS))
 	if c.scaled = r.Options.HasWScale; c.scaled {
@@ -86,10 +91,12 @@ func (c *Conn) receiveSynSent(now time.Duration, p *buffer.Pool, r *wire.Report)
 	}
 	c.sackOK = r.Options.SACKPermitted
 	c.state = Established
-	c.startCongestion()
+	c.startCongestion(c.retries > 1)
 	c.ackNow = true
-	c.sample(now, r.Ack)
-	c.rtt.backoffs = 0
+	c.rtt.backoffs, c.retries = 0, 0
+	if c.sample(now, r.Ack); c.rtt.smoothed == 0 {
+		c.rtt.rto = noSampleRTO
+	}
 	c.snd.una, c.snd.nxt = r.Ack, r.Ack
 	c.rtxAt = 0
 	c.snd.wnd = uint32(r.Window)
@@ -149,32 +156,35 @@ func (c *Conn) receiveAck(now time.Duration, p *buffer.Pool, r *wire.Report) {
 		c.snd.wnd = uint32(r.Window) << c.snd.scale
 		c.snd.maxWnd = max(c.snd.maxWnd, c.snd.wnd)
 		if c.probing && c.snd.wnd > 0 {
-			c.probing = false
-			c.rtt.backoffs = 0
+			c.probing, c.probes = false, 0
 			c.snd.nxt = c.snd.una
 			c.rtxAt = 0
 		}
 	}
 	n := c.snd.una.To(r.Ack)
+	news := r.DupAcks > 0 || r.Options.NSACK > 0
 	if n == 0 {
-		c.dupAcks(now, int(r.DupAcks))
+		if news {
+			c.duplicates(now, c.countDuplicates(r))
+		}
 		c.armRetransmit(now)
 		return
 	}
 	c.snd.una = r.Ack
-	if c.snd.nxt.Before(c.snd.una) {
-		c.snd.nxt = c.snd.una
-	}
-	data := min(n, c.out.Len()) // the FIN takes a number, not an octet
-	c.out.Discard(p, data)
+	c.snd.nxt = seq.Max(c.snd.nxt, c.snd.una)
+	c.snd.highRxt = seq.Max(c.snd.highRxt, c.snd.una)
+	c.out.Discard(p, min(n, c.out.Len())) // the FIN takes a number, not an octet
 	c.sample(now, r.Ack)
-	c.rtt.backoffs = 0
+	c.retries, c.probes = 0, 0
 	c.probing = false
-	c.acknowledged(n)
-	if int(r.DupAcks) > 0 {
-		c.dupAcks(now, int(r.DupAcks))
+	if c.board.n > 0 {
+		n -= c.board.advance(c.snd.una)
 	}
+	c.acknowledged(n)
 	c.rtxAt = 0
+	if news {
+		c.duplicates(now, c.countDuplicates(r))
+	}
 	c.armRetransmit(now)
 	if c.finAcked() {
 		switch c.state {
@@ -186,6 +196,21 @@ func (c *Conn) receiveAck(now time.Duration, p *buffer.Pool, r *wire.Report) {
 			c.end(p, Done)
 		}
 	}
+}
+
+// countDuplicates takes over the blocks of a report and returns how many of the
+// duplicate acknowledgments it counts are a sign of data that left the network.
+// With SACK those are, whatever else they carry, that tell of data not known to
+// be there before (RFC 6675, section 2); what answers a duplicate of ours tells
+// of none.
+func (c *Conn) countDuplicates(r *wire.Report) int {
+	switch {
+	case !c.sackOK:
+		return int(r.DupAcks)
+	case r.Options.NSACK == 0 || c.takeSACK(&r.Options) == 0:
+		return 0
+	}
+	return max(int(r.DupAcks), 1)
 }
 
 // finSent reports whether our FIN is out, finAcked whether it was acknowledged.
@@ -210,6 +235,8 @@ func (c *Conn) receiveData(now time.Duration, r *wire.Report) {
 		c.held = r.Held
 	}
 	switch fresh := c.rcv.acked.To(c.rcv.nxt); {
+	case r.AckNow && r.NHeld > 0: // RFC 5681, section 4.2: a duplicate
+		c.ackNow, c.ackAlone = true, true
 	case r.AckNow, fresh >= 2*int(c.snd.mss): // RFC 5681, section 4.2
 		c.ackNow = true
 	case fresh > 0 && c.ackAt == 0:

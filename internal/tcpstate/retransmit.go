@@ -9,6 +9,9 @@ import (
 
 const (
 	initialRTO = time.Second
+	// noSampleRTO holds for data when the handshake gave no sample, the SYN having
+	// been repeated (RFC 6298, section 5.7).
+	noSampleRTO = 3 * time.Second
 	// minRTO is Linux's TCP_RTO_MIN, not the second of RFC 6298, section 2.4: the
 	// path is a data centre's, and a replay that waits a second falls behind.
 	minRTO = 200 * time.Millisecond
@@ -26,6 +29,7 @@ func (c *Conn) sample(now time.Duration, ack seq.Num) {
 		return
 	}
 	c.timing = false
+	c.rtt.backoffs = 0 // only now (RFC 6298, section 5, last paragraph)
 	r := max(now-c.rtt.at, time.Microsecond)
 	if c.rtt.smoothed == 0 {
 		c.rtt.smoothed, c.rtt.vari = r, r/2
@@ -47,6 +51,11 @@ func (c *Conn) time(now time.Duration, end seq.Num) {
 	}
 }
 
+// pending reports whether the target has not acknowledged all we have for it.
+func (c *Conn) pending() bool {
+	return c.out.Len() > 0 || c.finWrite && !c.finAcked()
+}
+
 // armRetransmit starts the retransmission timer where something is in flight
 // or waits for a window, and stops it where nothing does (RFC 6298, section 5).
 func (c *Conn) armRetransmit(now time.Duration) {
@@ -54,7 +63,7 @@ func (c *Conn) armRetransmit(now time.Duration) {
 		return
 	}
 	inFlight := c.snd.una != c.snd.max
-	waiting := c.out.Len() > 0 && c.snd.wnd == 0
+	waiting := c.snd.wnd == 0 && c.pending()
 	switch {
 	case !inFlight && !waiting:
 		c.rtxAt = 0
@@ -64,9 +73,10 @@ func (c *Conn) armRetransmit(now time.Duration) {
 }
 
 // backedOff returns the timer's current value.
-func (c *Conn) backedOff() time.Duration {
-	return min(c.rtt.rto<<min(c.rtt.backoffs, 16), maxRTO)
-}
+func (c *Conn) backedOff() time.Duration { return backOff(c.rtt.rto, c.rtt.backoffs) }
+
+// backOff doubles d n times, up to maxRTO.
+func backOff(d time.Duration, n uint8) time.Duration { return min(d<<min(n, 16), maxRTO) }
 
 // expire handles the retransmission timer (RFC 6298, section 5.4 to 5.7), or
 // the persist timer (RFC 9293, section 3.8.6.1), or the end of TIME-WAIT.
@@ -77,41 +87,51 @@ func (c *Conn) expire(now time.Duration, p *buffer.Pool) {
 		return
 	}
 	c.timing = false
-	if c.state != SynSent && c.snd.wnd == 0 && c.out.Len() > 0 {
-		// A closed window is no sign of a dead target: probe as long as it answers
-		// (RFC 9293, section 3.8.6.1), and as often as data is repeated when it does
-		// not (RFC 1122, section 4.2.2.17, and RFC 6429).
-		if c.probing {
-			if c.unanswered++; c.unanswered > maxData {
-				c.end(p, TimedOut)
-				return
-			}
-		}
-		c.probing = true
-		c.rtt.backoffs = min(c.rtt.backoffs+1, 16)
-		c.snd.nxt = c.snd.una
-		c.rtxAt = now + c.backedOff()
+	if c.state != SynSent && c.snd.wnd == 0 && c.pending() {
+		c.probe(now, p)
 		return
 	}
 	if c.snd.max != c.snd.una { // a SYN cut short by a reset was not repeated
+		c.retries++
 		c.rtt.backoffs++
 	}
 	if c.state == SynSent {
-		if c.rtt.backoffs > maxSyn {
+		if c.retries > maxSyn {
 			c.end(p, Unreachable)
 			return
 		}
 		c.snd.nxt = c.iss
 		return
 	}
-	if c.rtt.backoffs > maxData {
-		if c.state == LastAck || c.state == Closing || c.state == FinWait1 && c.out.Len() == 0 {
-			c.end(p, Done) // everything but the FIN itself was acknowledged
-		} else {
-			c.end(p, TimedOut)
-		}
+	if c.retries > maxData {
+		c.giveUp(p)
 		return
 	}
 	c.timeoutCongestion()
-	c.snd.nxt = c.snd.una
+}
+
+// probe makes Poll send one number beyond a closed window. That is no sign of a
+// dead target: it is probed as long as it answers (RFC 9293, section 3.8.6.1),
+// and as often as data is repeated when it does not (RFC 1122, section 4.2.2.17,
+// and RFC 6429).
+func (c *Conn) probe(now time.Duration, p *buffer.Pool) {
+	if c.probing {
+		if c.unanswered++; c.unanswered > maxData {
+			c.giveUp(p)
+			return
+		}
+	}
+	c.probing = true
+	c.startOver()
+	c.probes = min(c.probes+1, 16)
+	c.rtxAt = now + backOff(c.rtt.rto, c.probes)
+}
+
+// giveUp ends the connection to a target that acknowledges nothing any more.
+func (c *Conn) giveUp(p *buffer.Pool) {
+	if c.finSent() && c.out.Len() == 0 {
+		c.end(p, Done) // everything but the FIN itself was acknowledged
+	} else {
+		c.end(p, TimedOut)
+	}
 }

@@ -35,19 +35,33 @@ func (c *Conn) Poll(now time.Duration, p *buffer.Pool, out []wire.Segment) []wir
 		c.ackNow = true
 	}
 	before := len(out)
-	out = c.pollData(now, out)
-	if c.ackNow && len(out) == before {
-		s := c.control(wire.ACK, c.acceptable())
-		if c.nheld > 0 {
-			s.Options.NSACK, s.Options.SACK = c.nheld, c.held
-		}
-		out = append(out, s)
+	if c.ackAlone {
+		out = append(out, c.ack())
 	}
+	out = c.pollData(now, out)
+	if len(out) == before {
+		switch {
+		case c.keepAlive: // an old number, which the target answers
+			out = append(out, c.control(wire.ACK, c.snd.una.Add(-1)))
+		case c.ackNow:
+			out = append(out, c.ack())
+		}
+	}
+	c.keepAlive = false
 	if len(out) > before { // every segment carries RCV.NXT
-		c.ackNow, c.ackAt = false, 0
+		c.ackNow, c.ackAlone, c.ackAt = false, false, 0
 		c.rcv.acked = c.rcv.nxt
 	}
 	return out
+}
+
+// ack returns an ACK with our SACK blocks.
+func (c *Conn) ack() wire.Segment {
+	s := c.control(wire.ACK, c.acceptable())
+	if c.nheld > 0 {
+		s.Options.NSACK, s.Options.SACK = c.nheld, c.held
+	}
+	return s
 }
 
 // maxBurst is how many data segments a Poll appends at the most, so that one
@@ -59,11 +73,12 @@ const maxBurst = 64
 func (c *Conn) More() bool { return c.more }
 
 func (c *Conn) syn(now time.Duration) wire.Segment {
-	if c.snd.max != c.iss {
+	if c.snd.max != c.iss && !c.challenged {
 		c.Retransmits++
 	} else {
-		c.time(now, c.iss.Add(1))
+		c.time(now, c.iss.Add(1)) // nothing else can be answered by a SYN-ACK
 	}
+	c.challenged = false
 	c.snd.nxt = c.iss.Add(1)
 	c.snd.max = c.snd.nxt
 	c.rtxAt = now + c.backedOff()
@@ -92,19 +107,8 @@ func (c *Conn) pollData(now time.Duration, out []wire.Segment) []wire.Segment {
 	if c.finAcked() {
 		return out
 	}
-	if c.resendFirst {
-		c.resendFirst = false
-		// Only what was sent before: the window may have no room for more.
-		if s, ok := c.segment(c.snd.una, c.snd.una.To(c.snd.max)); ok {
-			c.Retransmits++
-			out = append(out, s)
-			c.sent(&s)
-		}
-		// What was sent beyond is in flight still: go on behind it.
-		c.snd.nxt = c.snd.max
-	}
 	if c.probing {
-		// One octet beyond the closed window, as Linux's retransmission does.
+		// One number beyond the closed window, as Linux's retransmission does.
 		if c.snd.nxt == c.snd.una {
 			if s, ok := c.segment(c.snd.una, 1); ok {
 				if c.snd.max != c.snd.una {
@@ -116,14 +120,36 @@ func (c *Conn) pollData(now time.Duration, out []wire.Segment) []wire.Segment {
 		}
 		return out
 	}
+	if c.recovery && c.sackOK {
+		out = c.pollRecovery(now, out)
+		c.armRetransmit(now)
+		return out
+	}
+	wndEnd := c.snd.una.Add(int(c.snd.wnd))
+	if c.resendFirst {
+		c.resendFirst = false
+		if s, ok := c.segment(c.snd.una, c.snd.una.To(seq.Min(c.snd.max, wndEnd))); ok {
+			c.Retransmits++
+			out = append(out, s)
+			c.sent(&s)
+		}
+		// What was sent beyond is in flight still: go on behind it.
+		c.snd.nxt = c.snd.max
+	}
 	c.restartIdle(now)
-	limit := c.snd.una.Add(int(min(c.snd.wnd, c.cong.wnd)))
+	room := int(c.cong.wnd) + c.allowance() - c.pipe()
 	for n := 0; ; n++ {
 		if c.more = n == maxBurst; c.more {
 			break
 		}
-		room := c.snd.nxt.To(limit)
-		s, ok := c.segment(c.snd.nxt, room)
+		end := wndEnd
+		if c.snd.nxt.Before(c.snd.max) { // after a timeout
+			if room < int(c.snd.mss) {
+				break // not in crumbs
+			}
+			c.snd.nxt, end = c.board.skip(c.snd.nxt, wndEnd)
+		}
+		s, ok := c.segment(c.snd.nxt, min(c.snd.nxt.To(end), room))
 		if !ok {
 			break
 		}
@@ -135,6 +161,7 @@ func (c *Conn) pollData(now time.Duration, out []wire.Segment) []wire.Segment {
 		out = append(out, s)
 		c.sent(&s)
 		c.sentAt = now
+		room -= s.Len()
 	}
 	c.armRetransmit(now)
 	return out
@@ -154,32 +181,18 @@ func (c *Conn) sent(s *wire.Segment) {
 	}
 }
 
-// segment returns the segment that starts at from and has room octets of window
-// at the most; the FIN goes with the last octet. It reports false where there is
-// nothing to send.
+// segment returns the segment that starts at from and takes room sequence
+// numbers at the most; the FIN goes with the last octet. It reports false where
+// there is nothing to send.
 func (c *Conn) segment(from seq.Num, room int) (wire.Segment, bool) {
 	at := c.snd.una.To(from)
 	left := c.out.Len() - at
-	fin := c.finWrite && left >= 0
-	n := min(left, room, int(c.snd.mss))
-	if n < 0 {
-		n = 0
-	}
-	// Nagle's algorithm (RFC 9293, section 3.7.4), but only once two segments'
-	// worth is in flight: a target that is behind is spared hundreds of small
-	// segments, whose overhead would overrun its socket's buffer, and one that is
-	// not gets each command at once.
-	if n == left && n < int(c.snd.mss) && !fin && from == c.snd.max && c.snd.una.To(from) >= 2*int(c.snd.mss) {
-		return wire.Segment{}, false
-	}
-	// Sender's silly window avoidance (RFC 9293, section 3.8.6.2.1): a part of
-	// what could go waits for a better window, except for probes and where
-	// nothing is in flight.
-	if n < left && n < int(c.snd.mss) && room != 1 && uint32(n) < c.snd.maxWnd/2 && c.snd.una != c.snd.max {
-		return wire.Segment{}, false
-	}
-	fin = fin && n == left
+	n := max(0, min(left, room, int(c.snd.mss)))
+	fin := c.finWrite && n == left && n < room
 	if n == 0 && (!fin || c.finSent() && from == c.snd.max) {
+		return wire.Segment{}, false
+	}
+	if from == c.snd.max && n < int(c.snd.mss) && !fin && c.waits(at, n, left, room) {
 		return wire.Segment{}, false
 	}
 	s := c.control(wire.ACK, from)
@@ -193,4 +206,20 @@ func (c *Conn) segment(from seq.Num, room int) (wire.Segment, bool) {
 		s.Flags |= wire.FIN
 	}
 	return s, true
+}
+
+// waits reports whether n octets of new data, less than a full segment, are
+// better sent later: left are there, room may go, and at are in flight.
+func (c *Conn) waits(at, n, left, room int) bool {
+	if n < left {
+		// Sender's silly window avoidance (RFC 9293, section 3.8.6.2.1): a part of
+		// what could go waits for a better window, except for probes and where
+		// nothing is in flight.
+		return room != 1 && uint32(n) < c.snd.maxWnd/2 && at > 0
+	}
+	// Nagle's algorithm (RFC 9293, section 3.7.4), but only once two segments'
+	// worth is in flight: a target that is behind is spared hundreds of small
+	// segments, whose overhead would overrun its socket's buffer, and one that is
+	// not gets each command at once.
+	return at >= 2*int(c.snd.mss)
 }
