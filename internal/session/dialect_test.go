@@ -55,7 +55,7 @@ func TestQueryAttributes(t *testing.T) {
 			target: withAttributes,
 			client: func(c *client) {
 				speaking(mysql.CompressionNone)(c)
-				c.dialect = nil
+				c.greeting = nil
 			},
 			account: "answered=22 errors=1 session replayed greeting missed",
 		},
@@ -64,7 +64,7 @@ func TestQueryAttributes(t *testing.T) {
 			target: withAttributes,
 			client: func(c *client) {
 				c.speak(false, mysql.CompressionNone).loginSpeaking().queries(3).quit()
-				c.dialect = nil
+				c.greeting = nil
 			},
 			account: "answered=4 session replayed greeting missed",
 		},

@@ -73,7 +73,7 @@ func TestOverHoldsLittle(t *testing.T) {
 			c.query("insert " + strings.Repeat("x", 15<<20)).cutLast(100)
 			c.split(func() int { return 60_000 })
 			m.call(func(e *Env) { m.sess.Captured(e, true) })
-			m.sess.ProductionGreeted(c.dialect, true)
+			m.greeted(c)
 			for i := range c.items {
 				m.feed(&c.items[i])
 				if held := m.env.Pool.InUse(); held > 64<<10 {
@@ -166,7 +166,7 @@ func TestStatementsAreNotMistaken(t *testing.T) {
 		{
 			name: "production has no COM_RESET_CONNECTION",
 			client: func(c *client) {
-				c.dialect.Version = mysql.Version{Major: 5, Minor: 6, Patch: 24}
+				c.greeting.Version = "5.6.24"
 				c.login()
 				a := c.prepare("p0c0 a")
 				c.command(mysql.ComResetConnection, "", 20).forget(1)
@@ -179,7 +179,7 @@ func TestStatementsAreNotMistaken(t *testing.T) {
 			target: withAttributes,
 			client: func(c *client) {
 				c.speak(true, mysql.CompressionNone).loginSpeaking()
-				c.dialect = nil
+				c.greeting = nil
 				a := c.prepare("p2c0 a")
 				c.execute(a).forget(1)
 				c.query("select 1").execute(a).quit()

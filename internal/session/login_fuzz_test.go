@@ -81,7 +81,7 @@ func FuzzTargetLogin(f *testing.F) {
 		m.env.Credentials = func(user string) (string, string, bool) { return user, fuzzPassword, true }
 		c := newClient().login().query("select 1").changeUser("other", "").query("select 2").changeUser("third", "").query("select 3")
 		m.call(func(e *Env) { m.sess.Captured(e, true) })
-		m.sess.ProductionGreeted(c.dialect, true)
+		m.greeted(c)
 		for i := range c.items {
 			m.feed(&c.items[i])
 		}
@@ -214,7 +214,7 @@ func TestLeavesWithinCompressedPacket(t *testing.T) {
 			m := newSim(t)
 			c := newClient().speak(false, mysql.CompressionZlib).loginSpeaking().query("select 1")
 			m.call(func(e *Env) { m.sess.Captured(e, true) })
-			m.sess.ProductionGreeted(c.dialect, true)
+			m.greeted(c)
 			for i := range c.items {
 				m.feed(&c.items[i])
 			}

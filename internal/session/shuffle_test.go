@@ -3,12 +3,10 @@ package session
 import (
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"testing"
 	"time"
 
 	"mrtecopy/internal/flow"
-	"mrtecopy/internal/wire"
 )
 
 // TestShuffled captures random clients as a network delivers them: cut at any
@@ -34,14 +32,14 @@ func shuffledReplay(t *testing.T, seed uint64, loses bool) {
 	m.env.StreamAbove = 64 + r.IntN(8000)
 	c := randomClient(r, false)
 	m.call(func(e *Env) { m.sess.Captured(e, true) })
-	m.sess.ProductionGreeted(c.dialect, c.dialect != nil)
+	m.greeted(c)
 	var stream flow.Stream
 	take := func(events []flow.Event) {
 		for i := range events {
 			m.call(func(e *Env) { happens(&m.sess, e, &events[i]) })
 		}
 	}
-	for _, s := range onTheWire(r, c, loses) {
+	for _, s := range onTheWire(r, c, testFlow, loses) {
 		if s.Flow != testFlow {
 			m.call(func(e *Env) { m.sess.ProductionHead(e, &s) })
 			continue
@@ -68,44 +66,4 @@ func shuffledReplay(t *testing.T, seed uint64, loses bool) {
 	if n := m.env.Counts.Commands.Answered; n != c.commands {
 		t.Errorf("%d commands, but the account is %s", c.commands, m.account())
 	}
-}
-
-// onTheWire makes segments of what a client did, as they are captured.
-func onTheWire(r *rand.Rand, c *client, loses bool) (segs []wire.Segment) {
-	first := c.items[0]
-	start := first.end.Add(-len(first.b))
-	segs = append(segs, wire.Segment{Flow: testFlow, Seq: start.Add(-1), Flags: wire.SYN})
-	ack := first.ack
-	for _, it := range c.items {
-		switch it.kind {
-		case itemData:
-			at := it.end.Add(-len(it.b))
-			for b := it.b; len(b) > 0; {
-				n := min(len(b), 1+r.IntN([]int{3, 100, 1460, 60_000}[r.IntN(4)]))
-				segs = append(segs, wire.Segment{Flow: testFlow, Seq: at, Ack: it.ack, Flags: wire.ACK, Payload: slices.Clone(b[:n])})
-				at, b = at.Add(n), b[n:]
-			}
-			ack = it.ack
-		case itemPrepared:
-			segs = append(segs, wire.Segment{Flow: testFlow.Reverse(), Seq: it.at, Ack: it.ack, Flags: wire.ACK, Payload: it.b})
-		case itemFIN:
-			segs = append(segs, wire.Segment{Flow: testFlow, Seq: c.nxt.Add(-1), Ack: ack, Flags: wire.ACK | wire.FIN})
-		}
-	}
-	for range len(segs) / 8 {
-		i := 1 + r.IntN(len(segs)-1)
-		switch r.IntN(3) {
-		case 0: // repeated, soon or later
-			segs = slices.Insert(segs, min(len(segs), i+1+r.IntN(10)), segs[i])
-		case 1: // out of order; production's own are captured as it sends them
-			if j := i + 1; j < len(segs) && segs[i].Flow == testFlow && segs[j].Flow == testFlow {
-				segs[i], segs[j] = segs[j], segs[i]
-			}
-		default:
-			if loses && segs[i].Flags&wire.FIN == 0 {
-				segs = slices.Delete(segs, i, i+1)
-			}
-		}
-	}
-	return segs
 }

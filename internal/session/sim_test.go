@@ -268,7 +268,7 @@ func (m *sim) feed(it *item) {
 	case itemRST:
 		m.call(m.sess.ClientReset)
 	case itemDo:
-		it.do(m)
+		it.do.(func(*sim))(m)
 	}
 }
 
@@ -279,11 +279,20 @@ type pace func() int
 func atOnce() int   { return 0 }
 func lockstep() int { return -1 }
 
+// greeted says what production greeted the client with.
+func (m *sim) greeted(c *client) {
+	if c.greeting == nil {
+		return
+	}
+	d := DialectOf(c.greeting)
+	m.sess.ProductionGreeted(&d, true)
+}
+
 // play replays the client and lets the target catch up.
 func (m *sim) play(c *client, p pace) {
 	m.tb.Helper()
 	m.call(func(e *Env) { m.sess.Captured(e, true) })
-	m.sess.ProductionGreeted(c.dialect, c.dialect != nil)
+	m.greeted(c)
 	m.playOn(c, p)
 }
 

@@ -27,7 +27,7 @@ type client struct {
 	commands   uint64          // sent
 	long       map[uint32]bool // statements whose first parameter was sent as long data
 
-	dialect    *Dialect          // of production; nil: not captured
+	greeting   *mysql.Greeting   // production's; nil: not captured
 	attributes bool              // query attributes are in effect on production
 	how        mysql.Compression // of the packets behind the login
 	loggedIn   bool
@@ -51,13 +51,13 @@ type item struct {
 	ack  seq.Num
 	end  seq.Num
 	at   seq.Num // itemPrepared
-	do   func(*sim)
+	do   any // itemDo: what happens, which is the test's
 }
 
 func newClient() *client {
 	c := &client{nxt: 0xffffff00, prod: 0xfffffe80, nextID: 1, statements: make(map[uint32]string), long: make(map[uint32]bool)}
 	c.read = c.prod
-	c.dialect = &Dialect{Capabilities: modelCaps, Charset: 45, Version: mysql.Version{MariaDB: true, Major: 10, Minor: 11}}
+	c.greeting = &mysql.Greeting{Version: "5.5.5-10.11.18-MariaDB", Capabilities: modelCaps, Charset: 45, Plugin: mysql.PluginNativePassword}
 	c.answer(90) // the greeting
 	return c
 }
@@ -306,8 +306,8 @@ func (c *client) load(sql string, chunks ...string) *client {
 }
 
 // do makes something else happen at this point.
-func (c *client) do(f func(*sim)) *client {
-	c.items = append(c.items, item{kind: itemDo, do: f})
+func (c *client) do(what any) *client {
+	c.items = append(c.items, item{kind: itemDo, do: what})
 	return c
 }
 

@@ -28,7 +28,7 @@ func (c *client) speak(attributes bool, how mysql.Compression) *client {
 	if attributes {
 		caps |= mysql.ClientQueryAttributes
 	}
-	c.dialect = &Dialect{Capabilities: caps | mysql.ClientZstdCompressionAlgorithm, Charset: 45, Version: mysql.Version{Major: 9, Minor: 7}}
+	c.greeting = &mysql.Greeting{Version: "9.7.0", Capabilities: caps | mysql.ClientZstdCompressionAlgorithm, Charset: 45, Plugin: mysql.PluginNativePassword}
 	return c
 }
 

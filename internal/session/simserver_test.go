@@ -359,7 +359,7 @@ func (v *server) prepare(out []byte, text string) []byte {
 func (v *server) statement(out []byte, cmd mysql.Command, p []byte) []byte {
 	c := &v.conn
 	id := binary.LittleEndian.Uint32(p[1:])
-	if id == lastPrepared && strings.Contains(v.version, "MariaDB") {
+	if id == 0xffffffff && strings.Contains(v.version, "MariaDB") {
 		id = c.last
 	}
 	text, known := c.statements[id]

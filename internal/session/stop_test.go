@@ -85,7 +85,7 @@ func TestStopAccount(t *testing.T) {
 			m.peer.server.mute = tt.mute
 			c := newClient().login().queries(4)
 			m.call(func(e *Env) { m.sess.Captured(e, true) })
-			m.sess.ProductionGreeted(c.dialect, true)
+			m.greeted(c)
 			for i := range c.items {
 				m.feed(&c.items[i])
 			}
