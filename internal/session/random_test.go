@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mrtecopy/internal/mysql"
+	"mrtecopy/internal/simulation"
 )
 
 // A weather is what a random replay has to stand.
@@ -51,14 +52,14 @@ func randomReplay(t *testing.T, w weather, seed uint64) {
 	m.rng = rand.New(rand.NewPCG(seed, 7))
 	m.env.StreamAbove = 64 + r.IntN(8000)
 	m.mss = 536 + r.IntN(1000)
-	v := m.peer.server
-	v.nextID = uint32(1 + r.IntN(5))
-	v.login = []loginStyle{loginAtOnce, loginSwitch}[r.IntN(2)]
+	v := m.peer.Server
+	v.NextID = uint32(1 + r.IntN(5))
+	v.Login = []simulation.LoginStyle{simulation.LoginAtOnce, simulation.LoginSwitch}[r.IntN(2)]
 	if r.IntN(2) == 0 {
-		v.version = "9.7.4"
+		v.Version = "9.7.4"
 	}
 	if r.IntN(2) == 0 {
-		v.caps |= mysql.ClientQueryAttributes
+		v.Caps |= mysql.ClientQueryAttributes
 	}
 	if w.loss {
 		m.loss = 0.08 * r.Float64()
@@ -66,50 +67,50 @@ func randomReplay(t *testing.T, w weather, seed uint64) {
 	if w.breaks {
 		randomBreaks(m, r)
 	}
-	c := randomClient(r, w.ends)
+	c := simulation.RandomClient(r, w.ends)
 	if r.IntN(2) == 0 {
-		c.merge()
+		c.Merge()
 	}
 	if limit := []int{1 << 20, 1460, 200, 20}[r.IntN(4)]; limit < 1<<20 {
-		c.split(func() int { return 1 + r.IntN(limit) })
+		c.Split(func() int { return 1 + r.IntN(limit) })
 	}
 	if w.holes {
-		var items []item
-		for _, it := range c.items {
-			if it.kind == itemData && r.IntN(15) == 0 {
-				it.kind = itemGap
+		var items []simulation.Item
+		for _, it := range c.Items {
+			if it.Kind == simulation.ItemData && r.IntN(15) == 0 {
+				it.Kind = simulation.ItemGap
 			}
-			if n := len(items) - 1; it.kind == itemGap && n >= 0 && items[n].kind == itemGap {
-				items[n].b = slices.Concat(items[n].b, it.b)
-				items[n].end = it.end
+			if n := len(items) - 1; it.Kind == simulation.ItemGap && n >= 0 && items[n].Kind == simulation.ItemGap {
+				items[n].B = slices.Concat(items[n].B, it.B)
+				items[n].End = it.End
 				continue
 			}
 			items = append(items, it)
 		}
-		c.items = items
+		c.Items = items
 	}
 	if w.ends && r.IntN(2) == 0 {
-		it := item{kind: itemDo, do: func(m *sim) {
-			if m.peer.state != peerOpen {
+		it := simulation.Item{Kind: simulation.ItemDo, Do: func(m *sim) {
+			if m.peer.State != simulation.PeerOpen {
 				return
 			}
 			if r.IntN(2) == 0 {
-				m.reply(m.peer.reset())
+				m.reply(m.peer.Reset())
 			} else {
-				m.reply(m.peer.leave(m.env.Now))
+				m.reply(m.peer.Leave(m.env.Now))
 			}
 		}}
-		c.items = slices.Insert(c.items, r.IntN(len(c.items)), it)
+		c.Items = slices.Insert(c.Items, r.IntN(len(c.Items)), it)
 	}
 	p := []pace{atOnce, lockstep, func() int { return 1 }, func() int { return r.IntN(6) - 1 }}[r.IntN(4)]
 	m.play(c, p)
 	if !w.holes && !w.ends {
-		m.executed(c.expect)
-		if n := m.env.Counts.Commands.Answered; n != c.commands || m.env.Counts.Sessions.Replayed != 1 {
-			t.Errorf("%d commands, but the account is %s", c.commands, m.account())
+		m.executed(c.Expect)
+		if n := m.env.Counts.Commands.Answered; n != c.Commands || m.env.Counts.Sessions.Replayed != 1 {
+			t.Errorf("%d commands, but the account is %s", c.Commands, m.account())
 		}
 	} else {
-		m.executedPart(c.expect)
+		m.executedPart(c.Expect)
 	}
 	m.over()
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mrtecopy/internal/flow"
+	"mrtecopy/internal/simulation"
 )
 
 // TestShuffled captures random clients as a network delivers them: cut at any
@@ -30,7 +31,7 @@ func shuffledReplay(t *testing.T, seed uint64, loses bool) {
 	r := rand.New(rand.NewPCG(seed, 5))
 	m := newSim(t)
 	m.env.StreamAbove = 64 + r.IntN(8000)
-	c := randomClient(r, false)
+	c := simulation.RandomClient(r, false)
 	m.call(func(e *Env) { m.sess.Captured(e, true) })
 	m.greeted(c)
 	var stream flow.Stream
@@ -39,7 +40,7 @@ func shuffledReplay(t *testing.T, seed uint64, loses bool) {
 			m.call(func(e *Env) { happens(&m.sess, e, &events[i]) })
 		}
 	}
-	for _, s := range onTheWire(r, c, testFlow, loses) {
+	for _, s := range simulation.OnTheWire(r, c, testFlow, loses) {
 		if s.Flow != testFlow {
 			m.call(func(e *Env) { m.sess.ProductionHead(e, &s) })
 			continue
@@ -59,11 +60,11 @@ func shuffledReplay(t *testing.T, seed uint64, loses bool) {
 	}
 	m.settle(time.Minute)
 	if loses {
-		m.executedPart(c.expect)
+		m.executedPart(c.Expect)
 		return
 	}
-	m.executed(c.expect)
-	if n := m.env.Counts.Commands.Answered; n != c.commands {
-		t.Errorf("%d commands, but the account is %s", c.commands, m.account())
+	m.executed(c.Expect)
+	if n := m.env.Counts.Commands.Answered; n != c.Commands {
+		t.Errorf("%d commands, but the account is %s", c.Commands, m.account())
 	}
 }

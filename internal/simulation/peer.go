@@ -1,4 +1,4 @@
-package session
+package simulation
 
 import (
 	"time"
@@ -7,12 +7,12 @@ import (
 	"mrtecopy/internal/wire"
 )
 
-// A peer is the target's end of the connection: a small TCP that keeps the
+// A Peer is the target's end of the connection: a small TCP that keeps the
 // order and repeats what was lost, over a model server.
-type peer struct {
-	server *server // nil: nothing listens
-	state  peerState
-	silent bool // nothing is ever answered
+type Peer struct {
+	Server *Server // nil: nothing listens
+	State  PeerState
+	Silent bool // nothing is ever answered
 	flow   wire.Flow
 
 	iss, una, nxt  seq.Num // of what it sends
@@ -23,58 +23,58 @@ type peer struct {
 	finOut         bool // a FIN follows out
 	finIn, finSent bool
 	rtoAt          time.Duration
-	resets         int // RSTs taken
-	conns          int // connections accepted
+	Resets         int // RSTs taken
+	Conns          int // connections accepted
 }
 
-type peerState uint8
+type PeerState uint8
 
 const (
-	peerListen peerState = iota
+	PeerListen PeerState = iota
 	peerSyn
-	peerOpen
-	peerGone
+	PeerOpen
+	PeerGone
 )
 
 const peerRTO = 300 * time.Millisecond
 
-// receive takes a segment and returns what it is answered with.
-func (p *peer) receive(now time.Duration, s *wire.Segment) (out []wire.Segment) {
-	if p.silent {
+// Receive takes a segment and returns what it is answered with.
+func (p *Peer) Receive(now time.Duration, s *wire.Segment) (out []wire.Segment) {
+	if p.Silent {
 		return nil
 	}
 	switch {
 	case s.Flags.Has(wire.RST):
-		if p.state != peerListen && s.Seq == p.rcv { // RFC 5961, section 3.2
-			p.resets++
-			p.state = peerListen
-			p.server.cut = true
+		if p.State != PeerListen && s.Seq == p.rcv { // RFC 5961, section 3.2
+			p.Resets++
+			p.State = PeerListen
+			p.Server.cut = true
 		}
 		return nil
 	case s.Flags.Has(wire.SYN):
-		if p.server == nil {
+		if p.Server == nil {
 			return []wire.Segment{{Flow: s.Flow.Reverse(), Ack: s.Seq.Add(1), Flags: wire.RST | wire.ACK}}
 		}
-		if p.state == peerOpen || p.state == peerSyn && s.Seq.Add(1) != p.rcv {
+		if p.State == PeerOpen || p.State == peerSyn && s.Seq.Add(1) != p.rcv {
 			return []wire.Segment{p.ack()} // a challenge (RFC 5961, section 4)
 		}
-		if p.state == peerListen || p.state == peerGone {
+		if p.State == PeerListen || p.State == PeerGone {
 			p.open(s)
 		}
 		p.rtoAt = now + peerRTO
 		return []wire.Segment{p.synAck()}
-	case p.state == peerListen || p.state == peerGone:
-		if p.state == peerGone && s.Flags.Has(wire.FIN) {
+	case p.State == PeerListen || p.State == PeerGone:
+		if p.State == PeerGone && s.Flags.Has(wire.FIN) {
 			return []wire.Segment{p.ack()}
 		}
 		return []wire.Segment{{Flow: s.Flow.Reverse(), Seq: s.Ack, Flags: wire.RST}}
 	}
-	if p.state == peerSyn && s.Flags.Has(wire.ACK) && s.Ack == p.iss.Add(1) {
-		p.state = peerOpen
+	if p.State == peerSyn && s.Flags.Has(wire.ACK) && s.Ack == p.iss.Add(1) {
+		p.State = PeerOpen
 		p.una = s.Ack
-		p.out = append(p.out, p.server.greet()...)
+		p.out = append(p.out, p.Server.greet()...)
 	}
-	if p.state != peerOpen {
+	if p.State != PeerOpen {
 		return nil
 	}
 	if n := p.una.To(s.Ack); n > 0 && s.Flags.Has(wire.ACK) && !s.Ack.After(p.nxt) {
@@ -84,13 +84,13 @@ func (p *peer) receive(now time.Duration, s *wire.Segment) (out []wire.Segment) 
 	}
 	out = p.text(s)
 	if p.finSent && p.finIn && p.una == p.nxt && len(p.out) == 0 {
-		p.state = peerGone
+		p.State = PeerGone
 	}
 	return append(out, p.send(now)...)
 }
 
 // text takes the data and the FIN of s, if it comes in order.
-func (p *peer) text(s *wire.Segment) []wire.Segment {
+func (p *Peer) text(s *wire.Segment) []wire.Segment {
 	if s.Len() == 0 {
 		return nil
 	}
@@ -101,23 +101,23 @@ func (p *peer) text(s *wire.Segment) []wire.Segment {
 	if old < len(s.Payload) {
 		fresh := s.Payload[old:]
 		p.rcv = p.rcv.Add(len(fresh))
-		p.out = append(p.out, p.server.receive(fresh, s.Flags.Has(wire.FIN))...)
+		p.out = append(p.out, p.Server.receive(fresh, s.Flags.Has(wire.FIN))...)
 	}
 	if s.Flags.Has(wire.FIN) {
 		p.rcv = p.rcv.Add(1)
 		p.finIn = true
-		p.out = append(p.out, p.server.end()...)
+		p.out = append(p.out, p.Server.end()...)
 		p.finOut = true
 	}
-	if p.server.leaves {
+	if p.Server.leaves {
 		p.finOut = true
 	}
 	return []wire.Segment{p.ack()}
 }
 
 // send returns what has not been sent yet.
-func (p *peer) send(now time.Duration) (out []wire.Segment) {
-	if p.state != peerOpen {
+func (p *Peer) send(now time.Duration) (out []wire.Segment) {
+	if p.State != PeerOpen {
 		return nil
 	}
 	for {
@@ -142,59 +142,59 @@ func (p *peer) send(now time.Duration) (out []wire.Segment) {
 	return out
 }
 
-// tick repeats what was not acknowledged.
-func (p *peer) tick(now time.Duration) []wire.Segment {
-	if p.silent || p.rtoAt == 0 || now < p.rtoAt || p.state == peerGone || p.state == peerListen {
+// Tick repeats what was not acknowledged.
+func (p *Peer) Tick(now time.Duration) []wire.Segment {
+	if p.Silent || p.rtoAt == 0 || now < p.rtoAt || p.State == PeerGone || p.State == PeerListen {
 		return nil
 	}
 	p.rtoAt = now + peerRTO
-	if p.state == peerSyn {
+	if p.State == peerSyn {
 		return []wire.Segment{p.synAck()}
 	}
 	p.nxt = p.una
 	return p.send(now)
 }
 
-// deadline returns when tick has something to do; 0: never.
-func (p *peer) deadline() time.Duration {
-	if p.silent || p.state != peerSyn && p.state != peerOpen {
+// Deadline returns when tick has something to do; 0: never.
+func (p *Peer) Deadline() time.Duration {
+	if p.Silent || p.State != peerSyn && p.State != PeerOpen {
 		return 0
 	}
 	return p.rtoAt
 }
 
-// leave closes the target's side behind what it has said.
-func (p *peer) leave(now time.Duration) []wire.Segment {
-	p.server.conn.wait = forNothing
+// Leave closes the target's side behind what it has said.
+func (p *Peer) Leave(now time.Duration) []wire.Segment {
+	p.Server.conn.wait = forNothing
 	p.finOut = true
 	return p.send(now)
 }
 
-// reset ends the connection at once.
-func (p *peer) reset() []wire.Segment {
-	p.state = peerListen
-	p.server.cut = true
+// Reset ends the connection at once.
+func (p *Peer) Reset() []wire.Segment {
+	p.State = PeerListen
+	p.Server.cut = true
 	return []wire.Segment{{Flow: p.flow.Reverse(), Seq: p.nxt, Ack: p.rcv, Flags: wire.RST | wire.ACK}}
 }
 
-func (p *peer) open(s *wire.Segment) {
-	p.conns++
-	*p = peer{server: p.server, state: peerSyn, flow: s.Flow, iss: p.iss + 0x01234567, rcv: s.Seq.Add(1),
-		mss: 1460, scale: 7, resets: p.resets, conns: p.conns}
+func (p *Peer) open(s *wire.Segment) {
+	p.Conns++
+	*p = Peer{Server: p.Server, State: peerSyn, flow: s.Flow, iss: p.iss + 0x01234567, rcv: s.Seq.Add(1),
+		mss: 1460, scale: 7, Resets: p.Resets, Conns: p.Conns}
 	if m := int(s.Options.MSS); m > 0 {
 		p.mss = min(p.mss, m)
 	}
 	p.una, p.nxt = p.iss, p.iss.Add(1)
-	p.server.connect()
+	p.Server.connect()
 }
 
-func (p *peer) synAck() wire.Segment {
+func (p *Peer) synAck() wire.Segment {
 	return wire.Segment{
 		Flow: p.flow.Reverse(), Seq: p.iss, Ack: p.rcv, Flags: wire.SYN | wire.ACK, Window: 65535,
 		Options: wire.Options{MSS: 1460, WScale: p.scale, HasWScale: true, SACKPermitted: true},
 	}
 }
 
-func (p *peer) ack() wire.Segment {
+func (p *Peer) ack() wire.Segment {
 	return wire.Segment{Flow: p.flow.Reverse(), Seq: p.nxt, Ack: p.rcv, Flags: wire.ACK, Window: 8192}
 }

@@ -1,4 +1,4 @@
-package session
+package simulation
 
 import (
 	"fmt"
@@ -9,13 +9,13 @@ import (
 	"mrtecopy/internal/mysql"
 )
 
-// randomClient makes a client that does what clients do.
-func randomClient(r *rand.Rand, ends bool) *client {
-	c := newClient()
+// RandomClient makes a client that does what clients do.
+func RandomClient(r *rand.Rand, ends bool) *Client {
+	c := NewClient()
 	if r.IntN(2) == 0 {
-		c.nextID = 40 // a cached thread's
+		c.NextID = 40 // a cached thread's
 	}
-	l := testLogin
+	l := TestLogin
 	if r.IntN(2) == 0 {
 		l.Capabilities &^= mysql.ClientDeprecateEOF
 	}
@@ -24,15 +24,15 @@ func randomClient(r *rand.Rand, ends bool) *client {
 	}
 	if l.Capabilities.Has(mysql.ClientQueryAttributes) || r.IntN(3) == 0 {
 		how := []mysql.Compression{mysql.CompressionNone, mysql.CompressionZlib, mysql.CompressionZstd}[r.IntN(3)]
-		c.speak(l.Capabilities.Has(mysql.ClientQueryAttributes) && r.IntN(3) > 0, how)
-		l.Capabilities |= announce(how)
+		c.Speak(l.Capabilities.Has(mysql.ClientQueryAttributes) && r.IntN(3) > 0, how)
+		l.Capabilities |= Announce(how)
 	}
-	c.loginAs(l)
+	c.LoginAs(l)
 	if r.IntN(3) == 0 {
-		c.loggedIn = false
-		c.packet(3, make([]byte, 1+r.IntN(256)))
-		c.answer(11)
-		c.loggedIn = true
+		c.LoggedIn = false
+		c.Packet(3, make([]byte, 1+r.IntN(256)))
+		c.Answer(11)
+		c.LoggedIn = true
 	}
 	// Behind commands that were pipelined, how many answers are owed is known again
 	// from the next OK to a PREPARE: until then, none is refused.
@@ -40,7 +40,7 @@ func randomClient(r *rand.Rand, ends bool) *client {
 	var ids []uint32
 	settle := func() {
 		if owes {
-			ids = append(ids, c.prepare("p0c0 settles"))
+			ids = append(ids, c.Prepare("p0c0 settles"))
 			owes = false
 		}
 	}
@@ -49,74 +49,74 @@ func randomClient(r *rand.Rand, ends bool) *client {
 		any := func() uint32 { return ids[r.IntN(len(ids))] }
 		switch k := r.IntN(30); {
 		case k < 6 || len(ids) == 0 && k < 20:
-			c.query(fmt.Sprintf("select %d %s", n, text()))
+			c.Query(fmt.Sprintf("select %d %s", n, text()))
 		case k < 8 && pipelines:
 			owes = true
-			c.pipeline(func() {
+			c.Pipeline(func() {
 				for i := range r.IntN(20) {
-					c.query(fmt.Sprintf("select %d-%d", n, i))
+					c.Query(fmt.Sprintf("select %d-%d", n, i))
 					if len(ids) > 0 && r.IntN(2) == 0 {
-						c.execute(any())
+						c.Execute(any())
 					}
 				}
 			})
 		case k < 9:
-			c.query("bad " + text())
+			c.Query("bad " + text())
 		case k < 10:
-			c.query("insert " + text())
+			c.Query("insert " + text())
 		case k < 13:
-			c.execute(any())
+			c.Execute(any())
 		case k < 14:
 			c.bulkOf(any(), 1+r.IntN(30))
 		case k < 16:
-			c.statement(mysql.ComStmtSendLongData, any(), "\x00\x00"+text())
+			c.Statement(mysql.ComStmtSendLongData, any(), "\x00\x00"+text())
 		case k < 17:
-			c.statement(mysql.ComStmtFetch, any(), "\x05\x00\x00\x00")
+			c.Statement(mysql.ComStmtFetch, any(), "\x05\x00\x00\x00")
 		case k < 19:
 			i := r.IntN(len(ids))
-			c.close(ids[i])
+			c.Close(ids[i])
 			ids = slices.Delete(ids, i, i+1)
 		case k < 20:
-			c.statement(mysql.ComStmtReset, any(), "")
+			c.Statement(mysql.ComStmtReset, any(), "")
 		case k < 24:
-			ids = append(ids, c.prepare(fmt.Sprintf("p%dc%d number %d", r.IntN(3), r.IntN(3), n)))
+			ids = append(ids, c.Prepare(fmt.Sprintf("p%dc%d number %d", r.IntN(3), r.IntN(3), n)))
 		case k < 25:
 			settle()
-			c.prepare(fmt.Sprintf("%c%d", "!~"[r.IntN(2)], n))
+			c.Prepare(fmt.Sprintf("%c%d", "!~"[r.IntN(2)], n))
 		case k < 26:
-			c.reset()
+			c.Reset()
 			ids = nil
 		case k < 27:
-			c.changeUser("other", "")
+			c.ChangeUser("other", "")
 			ids = nil
 		case k < 28:
 			chunks := make([]string, 1+r.IntN(20))
 			for i := range chunks {
 				chunks[i] = "row" + text()
 			}
-			c.load(fmt.Sprintf("LOAD DATA LOCAL INFILE '%d'", n), chunks...)
+			c.Load(fmt.Sprintf("LOAD DATA LOCAL INFILE '%d'", n), chunks...)
 		case k < 29 && pipelines:
 			settle()
-			c.pipeline(func() {
+			c.Pipeline(func() {
 				for i := range 2 + r.IntN(4) {
 					if r.IntN(4) == 0 {
-						c.prepare(fmt.Sprintf("!%d-%d", n, i))
+						c.Prepare(fmt.Sprintf("!%d-%d", n, i))
 					} else {
-						ids = append(ids, c.prepare(fmt.Sprintf("p%dc1 number %d-%d", r.IntN(2), n, i)))
+						ids = append(ids, c.Prepare(fmt.Sprintf("p%dc1 number %d-%d", r.IntN(2), n, i)))
 					}
 				}
 			})
 		default:
-			c.command(mysql.ComStatistics, "", 30)
+			c.Command(mysql.ComStatistics, "", 30)
 		}
 	}
 	switch {
 	case r.IntN(3) > 0:
-		c.quit()
+		c.Quit()
 	case ends && r.IntN(2) == 0:
-		c.rst()
+		c.Rst()
 	default:
-		c.fin()
+		c.Fin()
 	}
 	return c
 }
