@@ -17,8 +17,8 @@ type schedule struct {
 	ownersEvery                 time.Duration
 }
 
-// wait returns how long the engine may sleep.
-func (d *schedule) wait(e *engine) time.Duration {
+// wait returns how long the engine may sleep from now on.
+func (d *schedule) wait(e *engine, now time.Duration) time.Duration {
 	next := min(d.owners, d.addrs)
 	if d.status != 0 {
 		next = min(next, d.status)
@@ -30,7 +30,7 @@ func (d *schedule) wait(e *engine) time.Duration {
 		next = min(next, e.resets.due)
 	}
 	// Rounded up, or the last millisecond would be polled away.
-	return max(next-e.now(), 0) + time.Millisecond - 1
+	return max(next-now, 0) + time.Millisecond - 1
 }
 
 // keepHouse does what is due.
