@@ -100,6 +100,9 @@ func (m *Simulated) Counts() (c ledger.Counts) {
 	return c
 }
 
+// Commands returns the account of commands, without the gauge of those pending.
+func (m *Simulated) Commands() ledger.Commands { return m.s.env.Counts.Commands }
+
 // Memory returns the octets that sessions hold, their number included.
 func (m *Simulated) Memory() int { return m.s.memory() }
 

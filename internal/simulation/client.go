@@ -25,6 +25,7 @@ type Client struct {
 	NextID     uint32
 	Statements map[uint32]string
 	Commands   uint64          // sent
+	LeftOut    uint64          // of Commands: by the default policy
 	long       map[uint32]bool // statements whose first parameter was sent as long data
 
 	Greeting   *mysql.Greeting   // production's; nil: not captured
@@ -217,6 +218,13 @@ func (c *Client) Statement(cmd mysql.Command, id uint32, arg string) *Client {
 		c.Answer(11)
 	}
 	return c
+}
+
+// LeaveOut takes the last command's expectation back: the default policy leaves
+// it out.
+func (c *Client) LeaveOut() *Client {
+	c.LeftOut++
+	return c.Forget(1)
 }
 
 func (c *Client) Execute(id uint32) *Client {

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -51,6 +52,15 @@ func Announce(how mysql.Compression) mysql.Capabilities {
 	return 0
 }
 
+// Compressors are used again: to make one takes far longer than to use it.
+var (
+	zlibs = sync.Pool{New: func() any { return zlib.NewWriter(nil) }}
+	zstds = sync.Pool{New: func() any {
+		w, _ := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
+		return w
+	}}
+)
+
 // Compressed returns b in compressed packets; what is short stays plain, as
 // clients leave it.
 func Compressed(how mysql.Compression, b []byte, sequence uint8) (out []byte) {
@@ -67,13 +77,17 @@ func Compressed(how mysql.Compression, b []byte, sequence uint8) (out []byte) {
 			sequence++
 			continue
 		case how == mysql.CompressionZlib:
-			w := zlib.NewWriter(&packed)
+			w := zlibs.Get().(*zlib.Writer)
+			w.Reset(&packed)
 			w.Write(part)
 			w.Close()
+			zlibs.Put(w)
 		default:
-			w, _ := zstd.NewWriter(&packed)
+			w := zstds.Get().(*zstd.Encoder)
+			w.Reset(&packed)
 			w.Write(part)
 			w.Close()
+			zstds.Put(w)
 		}
 		n := packed.Len()
 		out = append(out, byte(n), byte(n>>8), byte(n>>16), sequence, byte(len(part)), byte(len(part)>>8), byte(len(part)>>16))

@@ -1,6 +1,8 @@
 package simulation
 
 import (
+	"bytes"
+	"slices"
 	"time"
 
 	"mrtecopy/internal/seq"
@@ -25,6 +27,16 @@ type Peer struct {
 	rtoAt          time.Duration
 	Resets         int // RSTs taken
 	Conns          int // connections accepted
+
+	// Buffer is how many octets it keeps that the server has not read; 0: a
+	// megabyte. While it is Stuck the server reads nothing.
+	Buffer  int
+	Stuck   bool
+	unread  []byte
+	right   seq.Num        // the right edge of the window, as far as it was told
+	beyond  []wire.Segment // data beyond a hole, in order
+	latest  seq.Num        // of these, what came last
+	history []byte         // what came before rcv: a repetition must be the same
 }
 
 type PeerState uint8
@@ -94,25 +106,119 @@ func (p *Peer) text(s *wire.Segment) []wire.Segment {
 	if s.Len() == 0 {
 		return nil
 	}
-	old := s.Seq.To(p.rcv)
-	if old < 0 || old >= s.Len() {
+	p.check(s)
+	if s.Seq.To(p.rcv) < 0 {
+		p.keep(s)
 		return []wire.Segment{p.ack()}
+	}
+	p.take(s)
+	for len(p.beyond) > 0 && !p.rcv.Before(p.beyond[0].Seq) {
+		p.take(&p.beyond[0])
+		p.beyond = p.beyond[1:]
+	}
+	return []wire.Segment{p.ack()}
+}
+
+// take takes what is new of a segment that does not lie beyond a hole, as far as
+// there is room.
+func (p *Peer) take(s *wire.Segment) {
+	old := s.Seq.To(p.rcv)
+	if old >= s.Len() || p.finIn {
+		return
 	}
 	if old < len(s.Payload) {
 		fresh := s.Payload[old:]
+		fresh = fresh[:min(len(fresh), p.room())]
+		whole := old+len(fresh) == len(s.Payload)
 		p.rcv = p.rcv.Add(len(fresh))
-		p.out = append(p.out, p.Server.receive(fresh, s.Flags.Has(wire.FIN))...)
+		p.history = append(p.history, fresh...)
+		if p.Stuck {
+			p.unread = append(p.unread, fresh...)
+		} else {
+			p.out = append(p.out, p.Server.receive(fresh, whole && s.Flags.Has(wire.FIN))...)
+		}
+		if !whole {
+			return
+		}
 	}
 	if s.Flags.Has(wire.FIN) {
 		p.rcv = p.rcv.Add(1)
 		p.finIn = true
+	}
+	p.ends()
+}
+
+// ends sees whether the server has come to its end.
+func (p *Peer) ends() {
+	if p.finIn && !p.finOut && !p.Stuck {
 		p.out = append(p.out, p.Server.end()...)
 		p.finOut = true
 	}
-	if p.Server.leaves {
-		p.finOut = true
+	p.finOut = p.finOut || p.Server.leaves
+}
+
+// Read lets the server read what came while it was stuck, and tells our end.
+func (p *Peer) Read(now time.Duration) []wire.Segment {
+	p.Stuck = false
+	if p.State != PeerOpen {
+		return nil
 	}
-	return []wire.Segment{p.ack()}
+	b := p.unread
+	p.unread = nil
+	p.out = append(p.out, p.Server.receive(b, p.finIn)...)
+	p.ends()
+	return append([]wire.Segment{p.ack()}, p.send(now)...)
+}
+
+// keep keeps a segment beyond a hole, of which SACK tells.
+func (p *Peer) keep(s *wire.Segment) {
+	const most = 100
+	if len(p.beyond) == most || p.rcv.To(s.End()) > p.room() {
+		return
+	}
+	i, found := slices.BinarySearchFunc(p.beyond, s.Seq, func(o wire.Segment, at seq.Num) int { return at.To(o.Seq) })
+	if found {
+		if s.Len() <= p.beyond[i].Len() {
+			return
+		}
+		p.beyond = slices.Delete(p.beyond, i, i+1)
+	}
+	o := *s
+	o.Payload = slices.Clone(s.Payload)
+	p.beyond = slices.Insert(p.beyond, i, o)
+	p.latest = s.Seq
+}
+
+// check looks whether a segment is one that a sender may send.
+func (p *Peer) check(s *wire.Segment) {
+	const slack = 1 // the octet of a probe, or a FIN
+	switch beyond := p.right.To(s.End()); {
+	case beyond > slack:
+		p.Server.fault("a segment reaches %d octets beyond the window", beyond)
+	case len(s.Payload) > segmentLimit:
+		p.Server.fault("a segment of %d octets", len(s.Payload))
+	}
+	old := s.Seq.To(p.rcv)
+	if p.finIn {
+		old--
+	}
+	if n := min(old, len(s.Payload)); n > 0 && old <= len(p.history) {
+		if was := p.history[len(p.history)-old:][:n]; !bytes.Equal(was, s.Payload[:n]) {
+			p.Server.fault("octets are repeated and differ: %.40q, were %.40q", s.Payload[:n], was)
+		}
+	}
+}
+
+// segmentLimit is the largest payload that our end may send: the MSS of the
+// SYN-ACK.
+const segmentLimit = 1460
+
+// room returns how many octets may come.
+func (p *Peer) room() int {
+	if p.Buffer == 0 {
+		return peerWindow << p.scale
+	}
+	return max(p.Buffer-len(p.unread), 0)
 }
 
 // send returns what has not been sent yet.
@@ -180,21 +286,55 @@ func (p *Peer) Reset() []wire.Segment {
 func (p *Peer) open(s *wire.Segment) {
 	p.Conns++
 	*p = Peer{Server: p.Server, State: peerSyn, flow: s.Flow, iss: p.iss + 0x01234567, rcv: s.Seq.Add(1),
-		mss: 1460, scale: 7, Resets: p.Resets, Conns: p.Conns}
+		mss: 1460, scale: 7, Resets: p.Resets, Conns: p.Conns, Buffer: p.Buffer}
+	if p.Buffer != 0 {
+		p.scale = 0 // the window is told to the octet, so that none is taken back by rounding
+	}
 	if m := int(s.Options.MSS); m > 0 {
 		p.mss = min(p.mss, m)
 	}
-	p.una, p.nxt = p.iss, p.iss.Add(1)
+	p.una, p.nxt, p.right = p.iss, p.iss.Add(1), p.rcv
 	p.Server.connect()
 }
 
 func (p *Peer) synAck() wire.Segment {
+	window := uint16(min(p.room(), 65535)) // never scaled
+	p.right = seq.Max(p.rcv.Add(int(window)), p.right)
 	return wire.Segment{
-		Flow: p.flow.Reverse(), Seq: p.iss, Ack: p.rcv, Flags: wire.SYN | wire.ACK, Window: 65535,
+		Flow: p.flow.Reverse(), Seq: p.iss, Ack: p.rcv, Flags: wire.SYN | wire.ACK, Window: window,
 		Options: wire.Options{MSS: 1460, WScale: p.scale, HasWScale: true, SACKPermitted: true},
 	}
 }
 
 func (p *Peer) ack() wire.Segment {
-	return wire.Segment{Flow: p.flow.Reverse(), Seq: p.nxt, Ack: p.rcv, Flags: wire.ACK, Window: 8192}
+	s := wire.Segment{Flow: p.flow.Reverse(), Seq: p.nxt, Ack: p.rcv, Flags: wire.ACK, Window: uint16(p.room() >> p.scale)}
+	p.right = seq.Max(p.right, p.rcv.Add(int(s.Window)<<p.scale))
+	if len(p.beyond) > 0 {
+		s.Options.NSACK, s.Options.SACK = p.blocks()
+	}
+	return s
+}
+
+// peerWindow is the window, scaled, of a peer without a Buffer.
+const peerWindow = 8192
+
+// blocks returns the SACK blocks, that of the latest segment first (RFC 2018,
+// section 4).
+func (p *Peer) blocks() (n uint8, blocks [3]wire.Block) {
+	var all []wire.Block
+	for i := range p.beyond {
+		s := &p.beyond[i]
+		if k := len(all) - 1; k >= 0 && !all[k].End.Before(s.Seq) {
+			all[k].End = seq.Max(all[k].End, s.End())
+		} else {
+			all = append(all, wire.Block{Start: s.Seq, End: s.End()})
+		}
+	}
+	for i, b := range all {
+		if !b.Start.After(p.latest) && p.latest.Before(b.End) {
+			all[0], all[i] = all[i], all[0]
+			break
+		}
+	}
+	return uint8(copy(blocks[:], all)), blocks
 }

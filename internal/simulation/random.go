@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -9,13 +10,26 @@ import (
 	"mrtecopy/internal/mysql"
 )
 
+// Habits are what one random client does and another does not.
+type Habits struct {
+	Resets bool   // it may end the connection by a RST
+	Schema string // of its login; "": TestLogin's
+}
+
+// leftOut are statements that the default policy leaves out.
+var leftOut = []string{
+	"SHUTDOWN", "set global max_connections = 5", "GRANT ALL ON *.* TO somebody", "/* a */ drop user somebody",
+	"select 1 into outfile '/tmp/x'", "STOP REPLICA", "flush tables with read lock",
+}
+
 // RandomClient makes a client that does what clients do.
-func RandomClient(r *rand.Rand, ends bool) *Client {
+func RandomClient(r *rand.Rand, h Habits) *Client {
 	c := NewClient()
 	if r.IntN(2) == 0 {
 		c.NextID = 40 // a cached thread's
 	}
 	l := TestLogin
+	l.Schema = cmp.Or(h.Schema, l.Schema)
 	if r.IntN(2) == 0 {
 		l.Capabilities &^= mysql.ClientDeprecateEOF
 	}
@@ -106,6 +120,20 @@ func RandomClient(r *rand.Rand, ends bool) *Client {
 					}
 				}
 			})
+		case r.IntN(2) == 0:
+			text := leftOut[r.IntN(len(leftOut))]
+			if settle(); r.IntN(3) > 0 {
+				c.Query(text).LeaveOut()
+				continue
+			}
+			id := c.Prepare(text)
+			c.LeaveOut()
+			if r.IntN(2) == 0 {
+				c.Execute(id).LeaveOut()
+			}
+			if r.IntN(2) == 0 {
+				c.Close(id).LeaveOut()
+			}
 		default:
 			c.Command(mysql.ComStatistics, "", 30)
 		}
@@ -113,7 +141,7 @@ func RandomClient(r *rand.Rand, ends bool) *Client {
 	switch {
 	case r.IntN(3) > 0:
 		c.Quit()
-	case ends && r.IntN(2) == 0:
+	case h.Resets && r.IntN(2) == 0:
 		c.Rst()
 	default:
 		c.Fin()
