@@ -131,7 +131,9 @@ func (p *Peer) take(s *wire.Segment) {
 		fresh = fresh[:min(len(fresh), p.room())]
 		whole := old+len(fresh) == len(s.Payload)
 		p.rcv = p.rcv.Add(len(fresh))
-		p.history = append(p.history, fresh...)
+		if p.history = append(p.history, fresh...); len(p.history) > 2*keptHistory {
+			p.history = append(p.history[:0], p.history[len(p.history)-keptHistory:]...)
+		}
 		if p.Stuck {
 			p.unread = append(p.unread, fresh...)
 		} else {
@@ -208,6 +210,9 @@ func (p *Peer) check(s *wire.Segment) {
 		}
 	}
 }
+
+// keptHistory is how many octets that came are kept to compare them.
+const keptHistory = 64 << 10
 
 // segmentLimit is the largest payload that our end may send: the MSS of the
 // SYN-ACK.

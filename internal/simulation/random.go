@@ -14,6 +14,7 @@ import (
 type Habits struct {
 	Resets bool   // it may end the connection by a RST
 	Schema string // of its login; "": TestLogin's
+	Short  bool   // what it says is seldom longer than a segment
 }
 
 // leftOut are statements that the default policy leaves out.
@@ -58,7 +59,11 @@ func RandomClient(r *rand.Rand, h Habits) *Client {
 			owes = false
 		}
 	}
-	text := func() string { return strings.Repeat("x", r.IntN([]int{5, 50, 500, 20000}[r.IntN(4)])) }
+	longest := 20_000
+	if h.Short {
+		longest = 2000
+	}
+	text := func() string { return strings.Repeat("x", r.IntN([]int{5, 50, 500, longest}[r.IntN(4)])) }
 	for n := range 5 + r.IntN(50) {
 		any := func() uint32 { return ids[r.IntN(len(ids))] }
 		switch k := r.IntN(30); {

@@ -9,22 +9,22 @@ import (
 type weather uint32
 
 const (
-	loss       weather = 1 << iota // packets get lost, both ways between us and the target
-	repeats                        // packets come twice
-	disorder                       // packets overtake each other
-	delay                          // packets take up to 30 ms
-	cutPackets                     // packets to the target are cut, which is a loss; the intercept's frames are captured in part
-	twoPaths                       // the intercept sees the target's packets on two interfaces
-	stalls                         // the control channel delivers nothing for a while
-	breaks                         // the control channel breaks
-	restarts                       // the intercept is started anew, and knows nothing
-	stuck                          // the target reads nothing for a while; its buffers are small
-	absence                        // the intercept is away for longer than anybody waits
-	gaps                           // client's frames are not captured
-	cutFrames                      // client's frames are captured in part
-	leaves                         // the target closes connections
-	resets                         // the target resets connections
-	clientRST                      // clients reset connections
+	loss        weather = 1 << iota // packets get lost, both ways between us and the target
+	repeats                         // packets come twice
+	disorder                        // packets overtake each other
+	delay                           // packets take up to 30 ms
+	cutPackets                      // packets to the target are cut, which is a loss; the intercept's frames are captured in part
+	twoPaths                        // the intercept sees the target's packets on two interfaces
+	stalls                          // the control channel delivers nothing for a while
+	breaks                          // the control channel breaks
+	restarts                        // the intercept is started anew, and knows nothing
+	stuck                           // the target reads nothing for a while; its buffers are small
+	absence                         // the intercept is away for longer than anybody waits
+	gaps                            // client's frames are not captured
+	cutFrames                       // client's frames are captured in part
+	leaves                          // the target closes connections
+	resets                          // the target resets connections
+	clientRST                       // clients reset connections
 	numWeathers = iota
 )
 

@@ -15,6 +15,7 @@ import (
 	"mrtecopy/internal/config"
 	"mrtecopy/internal/intercept"
 	"mrtecopy/internal/ledger"
+	"mrtecopy/internal/mysql"
 	"mrtecopy/internal/policy"
 	"mrtecopy/internal/replay"
 	"mrtecopy/internal/seq"
@@ -80,12 +81,15 @@ type reply struct {
 }
 
 var (
-	production = wire.EndpointFrom(netip.MustParseAddrPort("10.9.0.1:3306"))
-	target     = netip.MustParseAddrPort("10.9.0.2:3306")
-	blackhole  = netip.MustParseAddr("10.9.0.3")
+	host1     = netip.MustParseAddr("10.9.0.1") // where mrtecopy runs
+	host2     = netip.MustParseAddr("10.9.0.4")
+	host3     = netip.MustParseAddr("10.9.0.5")
+	target    = netip.MustParseAddrPort("10.9.0.2:3306")
+	blackhole = netip.MustParseAddr("10.9.0.3")
 )
 
 const (
+	port      = 3306
 	memory    = 64 << 20
 	held      = 8 << 20
 	streaming = 8 << 10
@@ -101,10 +105,10 @@ func newWorld(seed uint64, w weather) *world {
 		panic(err)
 	}
 	m.shard = replay.NewSimulated(replay.Config{
-		ServerIPs: []netip.Addr{production.Addr.Netip()}, Port: production.Port, Target: target, Credentials: credentials,
+		ServerIPs: []netip.Addr{host1, host2, host3}, Port: port, Target: target, Credentials: credentials,
 		Policy: policy.Config{Table: policy.Default()}, Drain: 10 * time.Second, ResponseTimeout: 2 * time.Minute,
 		StreamAbove: 64 + r.IntN(streaming), MaxMemory: memory, Log: quiet,
-	}, production.Addr.Netip(), 576+r.IntN(925), m.toTarget)
+	}, host1, 576+r.IntN(925), m.toTarget)
 	m.newEngine()
 	m.host = newHost(m, r)
 	m.channel.w = m
@@ -127,14 +131,16 @@ func (w *world) newEngine() {
 
 // populate has clients connect, some of them again from the same port.
 func (w *world) populate(r *rand.Rand) {
+	short := r.IntN(4) > 0
 	for i := range 1 + r.IntN(4) {
 		at := w.now + time.Duration(r.IntN(2000))*time.Millisecond
 		src := wire.EndpointFrom(netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 8, 0, byte(1 + i/2)}), uint16(40000+i)))
 		w.addresses[src.Addr] = true
 		for n := range 1 + r.IntN(2) {
-			c := &captured{flow: wire.Flow{Src: src, Dst: production}}
+			c := new(captured)
 			schema := fmt.Sprintf("schema%d", len(w.clients))
-			c.Client = RandomClient(r, Habits{Resets: w.weather.has(clientRST), Schema: schema})
+			c.Client = RandomClient(r, Habits{Resets: w.weather.has(clientRST), Schema: schema, Short: short})
+			c.flow = wire.Flow{Src: src, Dst: productionOf(c.Greeting)}
 			w.clients = append(w.clients, c)
 			w.bySchema["t_app/"+schema] = c
 			segs := OnTheWire(r, c.Client, c.flow, Capture{Gaps: w.weather.has(gaps), Cuts: w.weather.has(cutFrames)})
@@ -149,6 +155,18 @@ func (w *world) populate(r *rand.Rand) {
 		}
 		w.calm = max(w.calm, at)
 	}
+}
+
+// productionOf returns the server that greets so: each has an address.
+func productionOf(g *mysql.Greeting) wire.Endpoint {
+	at := host1
+	switch {
+	case g.Capabilities.Has(mysql.ClientQueryAttributes):
+		at = host2
+	case !mysql.ParseVersion(g.Version).MariaDB:
+		at = host3
+	}
+	return wire.EndpointFrom(netip.AddrPortFrom(at, port))
 }
 
 // shift gives a client's next connection other sequence numbers.
