@@ -173,9 +173,9 @@ func (c *Conn) segment(from seq.Num, room int) (wire.Segment, bool) {
 		return wire.Segment{}, false
 	}
 	// Sender's silly window avoidance (RFC 9293, section 3.8.6.2.1): a part of
-	// what could go waits for a better window, except for probes and where
-	// nothing is in flight.
-	if n < left && n < int(c.snd.mss) && room != 1 && uint32(n) < c.snd.maxWnd/2 && c.snd.una != c.snd.max {
+	// what could go waits for a better window, except for probes, for what is
+	// repeated, and where nothing is in flight.
+	if n < left && n < int(c.snd.mss) && room != 1 && uint32(n) < c.snd.maxWnd/2 && c.snd.una != from {
 		return wire.Segment{}, false
 	}
 	fin = fin && n == left
