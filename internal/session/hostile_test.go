@@ -200,6 +200,19 @@ func TestStatementsAreNotMistaken(t *testing.T) {
 			account: "answered=5 skipped.capture_gap=1 lost.capture_gap=1 session replayed",
 			paces:   oneByOne,
 		},
+		{
+			name: "long data was used up in a hole, before a bulk",
+			client: func(c *simulation.Client) {
+				c.Login()
+				a := c.Prepare("p2c0 a")
+				c.Statement(mysql.ComStmtSendLongData, a, "\x00\x00long").Execute(a).Forget(1)
+				c.Items[len(c.Items)-1].Kind = simulation.ItemGap
+				c.Bulk(a, "\x80\x00\x01\x00\x01\x00\x00\x05\x00\x06")
+				c.Statement(mysql.ComStmtReset, a, "").Execute(a).Quit()
+			},
+			account: "answered=5 skipped.capture_gap=1 lost.capture_gap=1 session replayed",
+			paces:   oneByOne,
+		},
 	})
 }
 

@@ -192,8 +192,10 @@ func (w *world) capture(s *wire.Segment, at time.Duration) {
 	if w.retire > 0 {
 		ready = (at + w.retire - 1) / w.retire * w.retire
 	}
+	seg := *s
 	w.after(ready-w.now, func() {
 		w.left--
+		w.traceCaptured(&seg)
 		w.frames = append(w.frames, f)
 	})
 }
@@ -537,12 +539,26 @@ func (w *world) traceSegment(way string, client wire.Endpoint, s *wire.Segment) 
 	}
 	text := fmt.Sprintf("%v %s %v seq=%d ack=%d win=%d", client.Port, way, s.Flags, s.Seq, s.Ack, s.Window)
 	if n := len(s.Payload); n > 0 {
-		text += fmt.Sprintf(" %d octets %.24q", n, s.Payload)
+		text += fmt.Sprintf(" %d octets %.40q", n, s.Payload)
 	}
 	for _, b := range s.Options.SACK[:s.Options.NSACK] {
 		text += fmt.Sprintf(" sack=%d-%d", b.Start, b.End)
 	}
 	w.trace("%s", text)
+}
+
+func (w *world) traceCaptured(s *wire.Segment) {
+	if w.out == nil {
+		return
+	}
+	who, way := s.Src, "captured >"
+	if s.Src.Port == port {
+		who, way = s.Dst, "captured <"
+	}
+	w.traceSegment(way, who, s)
+	if s.Missing > 0 {
+		w.trace("the end of %d octets is cut off", s.Missing)
+	}
 }
 
 // An event is what happens at a time.
