@@ -1,6 +1,8 @@
 package intercept
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"mrtecopy/internal/capture"
@@ -84,7 +86,8 @@ func (e *engine) checkOwners(now time.Duration) {
 		}
 		o.deadline = 0
 		n := 0
-		for _, s := range o.sessions {
+		for _, id := range slices.Sorted(maps.Keys(o.sessions)) { // not a map's order: a simulation repeats itself
+			s := o.sessions[id]
 			if o.conn == nil || s.stale {
 				e.reset(s)
 				n++

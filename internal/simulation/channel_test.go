@@ -16,8 +16,9 @@ type channel struct {
 	until time.Duration // when a stall ends
 
 	toShard, toEngine pipe
-	shardUp           bool // as the shard knows it
-	engineGone        bool // the intercept is not running
+	shardUp           bool   // as the shard knows it
+	engineGone        bool   // the intercept is not running
+	doomed            func() // what breaks it with the next packet that is returned
 }
 
 // A pipe is one direction.
@@ -44,6 +45,10 @@ func (c *channel) send(p *pipe, batch []byte, deliver func([]byte)) {
 }
 
 func (c *channel) toTheShard(batch []byte) {
+	if c.doomed != nil && heads(batch) > 0 {
+		c.w.after(0, c.doomed)
+		c.doomed = nil
+	}
 	c.send(&c.toShard, batch, func(b []byte) { c.w.shardNews(func() { c.w.messages(b) }) })
 }
 
@@ -51,20 +56,36 @@ func (c *channel) toTheEngine(batch []byte) {
 	c.send(&c.toEngine, batch, func(b []byte) { c.w.engineNews(func(e *intercept.Simulated) { e.Messages(c.w.now, b) }) })
 }
 
-// arrived delivers as many of the messages on the way as chance has it: the rest
-// gets lost with the connection.
+// heads counts the packets that a batch returns.
+func heads(batch []byte) (n int) {
+	for t, _, rest := control.Next(batch); t != 0; t, _, rest = control.Next(rest) {
+		if t == control.TypeHead {
+			n++
+		}
+	}
+	return n
+}
+
+// arrived delivers as many of the messages on the way as chance has it, often up
+// to one that returns a packet, behind which a report should come: the rest gets
+// lost with the connection.
 func (c *channel) arrived(p *pipe, deliver func([]byte)) {
 	var all []byte
 	for _, b := range p.batches {
 		all = append(all, b...)
 	}
 	p.batches, p.last = nil, 0
-	end := 0
+	end, cut := 0, c.w.rng.IntN(heads(all)+1)
 	for t, _, rest := control.Next(all); t != 0; t, _, rest = control.Next(rest) {
-		if c.w.rng.IntN(4) == 0 {
+		if cut == 0 && c.w.rng.IntN(4) == 0 {
 			break
 		}
 		end = len(all) - len(rest)
+		if t == control.TypeHead {
+			if cut--; cut == 0 {
+				break
+			}
+		}
 	}
 	if end > 0 {
 		deliver(all[:end])
@@ -78,6 +99,7 @@ func (c *channel) breaks(away time.Duration) {
 		return
 	}
 	c.w.trace("the control channel breaks")
+	c.doomed = nil
 	c.arrived(&c.toShard, func(b []byte) { c.w.shardNews(func() { c.w.messages(b) }) })
 	c.arrived(&c.toEngine, func(b []byte) { c.w.engineNews(func(e *intercept.Simulated) { e.Messages(c.w.now, b) }) })
 	c.open = false

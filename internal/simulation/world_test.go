@@ -225,7 +225,14 @@ func (w *world) misfortune(r *rand.Rand) {
 		w.trace("the control channel stalls until %v", w.channel.until)
 		lasts(w.channel.until - w.now)
 	})
-	some(breaks|absence, 5, func() { w.channel.breaks(away()) })
+	some(breaks|absence, 5, func() {
+		d := away()
+		if w.rng.IntN(2) == 0 {
+			w.channel.breaks(d)
+		} else {
+			w.channel.doomed = func() { w.channel.breaks(d) }
+		}
+	})
 	some(restarts, 3, func() { w.channel.restart(away()) })
 	some(stuck, 4, func() {
 		if w.host.stuck {
