@@ -13,9 +13,10 @@ CORE      := seq wire buffer mysql policy flow tcpstate session
 COVERAGE  := 85
 FUZZTIME  := 10s
 SOAK      := 10m
+FRESH     := 1m
 E2E       := ./e2e/...
 
-.PHONY: help build demo lab-up lab-down test unit core e2e test-matrix soak race check fuzz bench clean
+.PHONY: help build demo lab-up lab-down test unit core e2e test-matrix soak simulate race check fuzz bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r t h; do printf 'make %-13s %s\n' "$$t" "$$h"; done
@@ -64,6 +65,10 @@ test-matrix: ## every server replayed to every other, by every client and plugin
 soak: ## random commands from several clients for SOAK=10m
 	@tools/setup test
 	@LAB=require SOAK=$(SOAK) $(GO) test -tags soak -json -count=1 -timeout 3h -run '^TestSoak$$' ./e2e/commands | $(GO) run ./tools/verdict -v "soak"
+
+simulate: ## the simulation of the core with fresh seeds for FRESH=1m
+	@tools/setup build
+	@$(GO) test -count=1 -v -timeout 2h -run 'TestSimulation$$' ./internal/simulation -fresh=$(FRESH)
 
 race: ## the end-to-end tests with programs built with the race detector
 	@tools/setup test

@@ -31,6 +31,7 @@ var mayImport = map[string][]string{
 	"internal/intercept": {"seq", "wire", "buffer", "mysql", "capture", "rawsend", "control", "routing"},
 	"internal/replay": {"seq", "wire", "buffer", "mysql", "capture", "flow", "session", "rawsend", "control",
 		"ledger", "config", "policy"},
+	"internal/simulation":       {"seq", "wire", "mysql"},
 	"internal/lab":              {"config"},
 	"internal/netnstest":        {},
 	"routing":                   {},

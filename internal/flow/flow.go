@@ -99,6 +99,16 @@ func (s *Stream) Begins(seg *wire.Segment) bool {
 	return seg.Flags&(wire.SYN|wire.ACK) == wire.SYN && s.started && (!s.synSeen || seg.Seq != s.iss)
 }
 
+// Storage returns the octets of the pool's storage that s holds.
+func (s *Stream) Storage() (n int) {
+	if s.hold != nil {
+		for i := range s.hold.segs {
+			n += s.hold.segs[i].data.Cap()
+		}
+	}
+	return n
+}
+
 // Segment takes a captured segment from the client and appends what it brings.
 func (s *Stream) Segment(now time.Duration, p *buffer.Pool, seg *wire.Segment, out []Event) []Event {
 	if seg.Flags.Has(wire.SYN) {

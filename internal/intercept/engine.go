@@ -34,7 +34,7 @@ type engine struct {
 	segment  wire.Segment               // the one being looked at
 	sessions map[wire.Endpoint]*session // by client
 	owners   map[ownerKey]*owner
-	conns    map[*control.Conn]*owner
+	conns    map[conn]*owner
 	early    early
 	work     work
 	turns    []turn     // this turn's
@@ -73,7 +73,7 @@ func (e *engine) wait() error {
 	for i := range e.polled {
 		e.polled[i].Revents = 0
 	}
-	timeout := int(e.due.wait(e) / time.Millisecond)
+	timeout := int(e.due.wait(e, e.now()) / time.Millisecond)
 	_, err := unix.Poll(e.polled, timeout)
 	if err != nil && !errors.Is(err, unix.EINTR) {
 		return fmt.Errorf("poll: %w", err)

@@ -1,6 +1,8 @@
 package intercept
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"mrtecopy/internal/capture"
@@ -17,8 +19,8 @@ type schedule struct {
 	ownersEvery                 time.Duration
 }
 
-// wait returns how long the engine may sleep.
-func (d *schedule) wait(e *engine) time.Duration {
+// wait returns how long the engine may sleep from now on.
+func (d *schedule) wait(e *engine, now time.Duration) time.Duration {
 	next := min(d.owners, d.addrs)
 	if d.status != 0 {
 		next = min(next, d.status)
@@ -30,7 +32,7 @@ func (d *schedule) wait(e *engine) time.Duration {
 		next = min(next, e.resets.due)
 	}
 	// Rounded up, or the last millisecond would be polled away.
-	return max(next-e.now(), 0) + time.Millisecond - 1
+	return max(next-now, 0) + time.Millisecond - 1
 }
 
 // keepHouse does what is due.
@@ -84,7 +86,8 @@ func (e *engine) checkOwners(now time.Duration) {
 		}
 		o.deadline = 0
 		n := 0
-		for _, s := range o.sessions {
+		for _, id := range slices.Sorted(maps.Keys(o.sessions)) { // not a map's order: a simulation repeats itself
+			s := o.sessions[id]
 			if o.conn == nil || s.stale {
 				e.reset(s)
 				n++

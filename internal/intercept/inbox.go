@@ -6,8 +6,6 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
-
-	"mrtecopy/internal/control"
 )
 
 // An inbox is where the control connections' goroutines leave what the engine
@@ -21,7 +19,7 @@ type inbox struct {
 
 // An event is a batch of messages, or the beginning or end of a connection.
 type event struct {
-	conn   *control.Conn
+	conn   conn
 	batch  []byte // nil: it began or ended
 	opened bool
 }

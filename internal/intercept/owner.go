@@ -1,6 +1,7 @@
 package intercept
 
 import (
+	"net/netip"
 	"time"
 
 	"mrtecopy/internal/control"
@@ -16,17 +17,28 @@ type ownerKey struct {
 	shard   uint16
 }
 
+// A conn is a control connection: a control.Conn, or that of a simulation.
+type conn interface {
+	Hello() control.Hello
+	Remote() netip.AddrPort
+	Send(b []byte) error
+	Release(batch []byte)
+	Abort(err error)
+	Close()
+	Err() error
+}
+
 // An owner is a shard of a mrtecopy, and whom to tell about its sessions.
 type owner struct {
 	key      ownerKey
-	conn     *control.Conn // nil: it is away
+	conn     conn // nil: it is away
 	sessions map[uint32]*session
 	out      []byte        // messages for conn, to be sent at the end of the turn
 	deadline time.Duration // away: when its sessions are reset; back: when those that are stale are; 0: none
 }
 
 // connected takes over a control connection.
-func (e *engine) connected(now time.Duration, c *control.Conn) {
+func (e *engine) connected(now time.Duration, c conn) {
 	h := c.Hello()
 	key := ownerKey{h.Owner, h.Shard}
 	o := e.owners[key]
@@ -54,7 +66,7 @@ func (e *engine) connected(now time.Duration, c *control.Conn) {
 }
 
 // disconnected notes that a control connection has ended.
-func (e *engine) disconnected(now time.Duration, c *control.Conn) {
+func (e *engine) disconnected(now time.Duration, c conn) {
 	o := e.conns[c]
 	if o == nil {
 		return // it was replaced
@@ -75,7 +87,7 @@ func (e *engine) disconnected(now time.Duration, c *control.Conn) {
 
 // obey does what the messages of a batch say. A message that is not understood
 // ends the connection: its sender is another program than we think.
-func (e *engine) obey(now time.Duration, c *control.Conn, batch []byte) {
+func (e *engine) obey(now time.Duration, c conn, batch []byte) {
 	o := e.conns[c]
 	if o == nil {
 		return

@@ -115,6 +115,9 @@ func (r *receiver) receive(now time.Duration, s *wire.Segment, path uint8, w *wo
 	case s.Flags.Has(wire.RST):
 		// What the server said on its own before it reset the connection.
 		r.takeUnsolicited(true, w, t)
+		if r.back != nil && r.back.empty() {
+			r.drop(w)
+		}
 		t.edge(s)
 		r.acknowledge(s, t)
 		return true

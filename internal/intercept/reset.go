@@ -19,7 +19,25 @@ const (
 type resets struct {
 	queue  []reset
 	due    time.Duration
-	sender *rawsend.Sender // nil until it is needed
+	sender sender // nil until it is needed
+	open   func(rawsend.Config) (sender, error)
+}
+
+// A sender sends packets to the target: a rawsend.Sender, or that of a simulation.
+type sender interface {
+	Next() []byte
+	Commit(packet []byte)
+	Flush()
+	Stats() rawsend.Stats
+	Close() error
+}
+
+func openSender(c rawsend.Config) (sender, error) {
+	s, err := rawsend.Open(c)
+	if err != nil {
+		return nil, err // not a nil Sender
+	}
+	return s, nil
 }
 
 // A reset ends a session on the target. Its sequence number is the last ACK
@@ -46,7 +64,7 @@ func (e *engine) sendResets(now time.Duration) {
 	r.due = now + resetEvery
 	if r.sender == nil {
 		var err error
-		if r.sender, err = rawsend.Open(rawsend.Config{Target: e.config.Target}); err != nil {
+		if r.sender, err = r.open(rawsend.Config{Target: e.config.Target}); err != nil {
 			e.warn("reset", "sessions are not reset on the target", "sessions", len(r.queue), "err", err)
 			e.stats.Resets.Failed += uint64(len(r.queue))
 			r.queue = nil

@@ -90,10 +90,7 @@ func (e *engine) drain(now time.Duration, i int) (n int) {
 	for n < maxFrames {
 		e.frames = ring.Frames(e.frames[:0])
 		for k := range e.frames {
-			f := &e.frames[k]
-			if wire.Parse(f.IP, f.Size, &e.segment) && e.segment.Src == e.target {
-				e.deliver(now, &e.segment, uint8(i))
-			}
+			e.frame(now, &e.frames[k], uint8(i))
 		}
 		ring.Release()
 		if len(e.frames) == 0 {
@@ -102,6 +99,13 @@ func (e *engine) drain(now time.Duration, i int) (n int) {
 		n += len(e.frames)
 	}
 	return n
+}
+
+// frame takes a frame that came over the given path.
+func (e *engine) frame(now time.Duration, f *capture.Frame, path uint8) {
+	if wire.Parse(f.IP, f.Size, &e.segment) && e.segment.Src == e.target {
+		e.deliver(now, &e.segment, path)
+	}
 }
 
 // tapFailed says what is wrong with an interface. Its ring stays: what it holds

@@ -15,6 +15,7 @@ type entry struct {
 	stream flow.Stream
 	sess   session.Session
 	timer  timer
+	nth    uint64 // in the order of their beginning
 
 	id       uint32        // names the session on the control channel; 0: it is not registered
 	reg      registration  // with the intercept

@@ -12,7 +12,6 @@ import (
 
 	"mrtecopy/internal/capture"
 	"mrtecopy/internal/control"
-	"mrtecopy/internal/ledger"
 	"mrtecopy/internal/mysql"
 	"mrtecopy/internal/netnstest"
 	"mrtecopy/internal/policy"
@@ -30,7 +29,6 @@ type rig struct {
 	s   *shard
 	now time.Duration
 
-	turns   int
 	clients map[wire.Endpoint]*rigClient
 	known   map[uint32]*rigSession // the intercept's
 }
@@ -101,12 +99,7 @@ func (r *rig) turn(d time.Duration) {
 	r.now += d
 	s.env.Now = r.now
 	s.readInbox()
-	s.expire()
-	s.resumeMore()
-	s.settle()
-	s.openQueued()
-	s.nextStage()
-	s.settle()
+	s.handle()
 	said := slices.Clone(s.control)
 	s.flush()
 	r.check()
@@ -115,62 +108,7 @@ func (r *rig) turn(d time.Duration) {
 
 func (r *rig) check() {
 	r.tb.Helper()
-	s := r.s
-	fail := func(format string, args ...any) {
-		r.tb.Helper()
-		r.tb.Fatalf("at %v: %s", r.now, fmt.Sprintf(format, args...))
-	}
-	waiting := make(map[*entry]bool)
-	for _, e := range s.opening {
-		waiting[e] = true
-	}
-	for id, e := range s.ids {
-		if _, ok := s.entries[e]; !ok || e.id != id {
-			fail("id %d is of a forgotten session (its id: %d)", id, e.id)
-		}
-	}
-	for src, e := range s.sources {
-		if _, ok := s.entries[e]; !ok || e.src != src || e.id == 0 {
-			fail("source %v is of a forgotten session", src)
-		}
-	}
-	for key, e := range s.flows {
-		if _, ok := s.entries[e]; !ok || e.key != key || e.detached {
-			fail("flow %v is of a forgotten session", key)
-		}
-	}
-	storage := 0
-	for e := range s.entries {
-		storage += e.sess.Storage()
-		phase := e.sess.Phase()
-		switch {
-		case !e.detached && s.flows[e.key] != e:
-			fail("an entry is not in flows")
-		case e.dirty:
-			fail("an entry is left dirty")
-		case e.id != 0 && s.ids[e.id] != e:
-			fail("an entry is not in ids")
-		case phase == session.Over && e.id != 0:
-			fail("a session that is over is registered")
-		case phase == session.Queued && e.reg == unregistered && (!waiting[e] || e.queuedAt == 0) && s.stage == running:
-			fail("a queued session waits for nothing")
-		case (phase == session.Reading || phase == session.Over || phase == session.Closing) && e.timer.slot == 0:
-			fail("a session in phase %d has no timer", phase)
-		case e.detached && phase == session.Over:
-			fail("a detached session that is over is kept")
-		}
-	}
-	if r.turns++; r.turns%10 == 0 { // it takes longer than all else
-		r.balance()
-	}
-}
-
-// balance checks the account.
-func (r *rig) balance() {
-	r.tb.Helper()
-	var sum ledger.Counts
-	r.s.count(&sum)
-	if err := sum.Balance(); err != nil {
+	if err := r.s.check(); err != nil {
 		r.tb.Fatalf("at %v: %v", r.now, err)
 	}
 }
@@ -435,7 +373,6 @@ func TestLifeOfAShard(t *testing.T) {
 
 func testLife(r *rig, nonsense, stop bool) {
 	r.tb.Helper()
-	defer r.balance()
 	for range 3000 {
 		switch n := r.rng.IntN(100); {
 		case n < 2:

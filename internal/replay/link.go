@@ -134,8 +134,10 @@ func (s *shard) linkUp(n *linkUp) {
 	s.link.conn, s.up = n.conn, true
 	s.control = s.control[:0]
 	s.interceptAddrs = addrSet(n.welcome.Addrs)
-	for _, e := range s.ids {
-		s.reregister(e)
+	for _, e := range s.inOrder() {
+		if e.id != 0 {
+			s.reregister(e)
+		}
 	}
 }
 
@@ -143,7 +145,7 @@ func (s *shard) linkUp(n *linkUp) {
 func (s *shard) linkDown() {
 	s.link.conn, s.up = nil, false
 	s.control = s.control[:0]
-	for e := range s.entries {
+	for _, e := range s.inOrder() {
 		if e.reg == unregistered {
 			continue
 		}

@@ -54,7 +54,7 @@ func (s *shard) register(e *entry) {
 	e.id = s.lastID
 	e.reg, e.askedAt = registering, s.env.Now
 	s.ids[e.id] = e
-	e.iss = initialSequence(wire.Flow{Src: e.src, Dst: s.target}, time.Now())
+	e.iss = initialSequence(wire.Flow{Src: e.src, Dst: s.target}, s.clock.wall())
 	s.control = control.AppendRegister(s.control, &control.Register{
 		ID: e.id, Client: e.src, Target: s.target, SndUna: e.iss, Kinds: e.sess.Unanswered(nil),
 	})

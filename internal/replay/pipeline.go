@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"net/netip"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -101,29 +102,17 @@ func openShards(c Config, p plan) (shards []*shard, err error) {
 	var owner [16]byte
 	rand.Read(owner[:]) // never fails (crypto/rand)
 	for i := range c.Shards {
-		s := &shard{
-			index: i, port: c.Port, servers: addrSet(p.servers), target: wire.EndpointFrom(c.Target),
-			budget: int(c.MaxMemory) / c.Shards, log: c.Log, drain: c.Drain,
-			clock:    newClock(),
-			flows:    make(map[wire.Flow]*entry),
-			ids:      make(map[uint32]*entry),
-			sources:  make(map[wire.Endpoint]*entry),
-			entries:  make(map[*entry]struct{}),
-			dialects: make(map[wire.Addr]*session.Dialect),
-			said:     make(map[string]struct{}),
-		}
-		s.env.Config = session.Config{Credentials: c.Credentials.Lookup, StreamAbove: c.StreamAbove, ResponseTimeout: c.ResponseTimeout, Filter: c.Filter}
-		s.env.IDs, s.env.Judge = ids, policy.NewJudge(c.Policy)
-		s.env.Auth = mysql.AuthOptions{Cleartext: c.CleartextPassword, PublicKey: c.TargetPublicKey}
+		s := newShard(&c, i, p.servers, ids)
 		if s.inbox, err = newInbox(); err != nil {
 			return shards, err
 		}
 		shards = append(shards, s)
 		s.link = &link{addrs: c.Intercepts, config: controlConfig(c, owner, i), inbox: &s.inbox, log: c.Log}
-		if s.sender, err = rawsend.Open(rawsend.Config{Target: c.Target.Addr(), Mode: c.Send}); err != nil {
+		raw, err := rawsend.Open(rawsend.Config{Target: c.Target.Addr(), Mode: c.Send})
+		if err != nil {
 			return shards, err
 		}
-		s.mss = maxSegment(s.sender.MTU(), s.target.Addr)
+		s.sender, s.mss = raw, maxSegment(raw.MTU(), s.target.Addr)
 	}
 	for n, name := range p.interfaces {
 		for _, s := range shards {
@@ -139,6 +128,25 @@ func openShards(c Config, p plan) (shards []*shard, err error) {
 		}
 	}
 	return shards, nil
+}
+
+// newShard returns a shard that has no part of the kernel yet.
+func newShard(c *Config, index int, servers []netip.Addr, ids *connections) *shard {
+	s := &shard{
+		index: index, port: c.Port, servers: addrSet(servers), target: wire.EndpointFrom(c.Target),
+		budget: int(c.MaxMemory) / c.Shards, log: c.Log, drain: c.Drain,
+		clock:    newClock(),
+		flows:    make(map[wire.Flow]*entry),
+		ids:      make(map[uint32]*entry),
+		sources:  make(map[wire.Endpoint]*entry),
+		entries:  make(map[*entry]struct{}),
+		dialects: make(map[wire.Addr]*session.Dialect),
+		said:     make(map[string]struct{}),
+	}
+	s.env.Config = session.Config{Credentials: c.Credentials.Lookup, StreamAbove: c.StreamAbove, ResponseTimeout: c.ResponseTimeout, Filter: c.Filter}
+	s.env.IDs, s.env.Judge = ids, policy.NewJudge(c.Policy)
+	s.env.Auth = mysql.AuthOptions{Cleartext: c.CleartextPassword, PublicKey: c.TargetPublicKey}
+	return s
 }
 
 // close gives back what the kernel holds for the shard, after its run.

@@ -1,9 +1,12 @@
 package replay
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -29,7 +32,7 @@ type shard struct {
 	log     *slog.Logger
 
 	taps   []*tap
-	sender *rawsend.Sender
+	sender sender
 	link   *link
 	inbox  inbox
 
@@ -42,6 +45,7 @@ type shard struct {
 	entries  map[*entry]struct{}
 	dialects map[wire.Addr]*session.Dialect // of the servers, as they last greeted
 	lastID   uint32
+	nth      uint64   // of the last entry
 	opening  []*entry // sessions that wait for an intercept
 	dirty    []*entry // touched in this turn
 	more     []*entry // that have more to send in the next turn
@@ -66,6 +70,18 @@ type shard struct {
 	stage  stage
 	stopAt time.Duration // when the stage ends
 	drain  time.Duration
+}
+
+// A sender sends packets to the target: a rawsend.Sender, or that of a simulation.
+type sender interface {
+	Next() []byte
+	Commit(packet []byte)
+	Flush()
+	MTU() int
+	Source() netip.Addr
+	Refresh() error
+	Stats() rawsend.Stats
+	Close() error
 }
 
 // A stage is where the shard stands in its life.
@@ -100,29 +116,25 @@ func (s *shard) run() error {
 			s.readRings()
 		}
 		s.readInbox()
-		s.expire()
-		s.resumeMore()
-		s.settle()
-		s.openQueued()
-		s.nextStage()
-		s.settle()
+		s.handle()
 		s.flush()
 	}
 	return nil
 }
 
+// handle does what is to be done in a turn behind its news.
+func (s *shard) handle() {
+	s.expire()
+	s.resumeMore()
+	s.settle()
+	s.openQueued()
+	s.nextStage()
+	s.settle()
+}
+
 // wait blocks until a ring, the inbox or a timer has something.
 func (s *shard) wait() error {
-	d := time.Second
-	if len(s.more) > 0 {
-		d = 0
-	}
-	if next, ok := s.wheel.next(s.clock.now()); ok {
-		d = min(d, next)
-	}
-	if s.stage != running {
-		d = min(d, 5*time.Millisecond)
-	}
+	d := s.patience(s.clock.now())
 	s.polls = s.polls[:0]
 	s.polls = append(s.polls, unix.PollFd{Fd: int32(s.inbox.fd), Events: unix.POLLIN})
 	if s.stage <= lastFrames {
@@ -137,6 +149,21 @@ func (s *shard) wait() error {
 		return fmt.Errorf("shard %d: wait for frames: %w", s.index, err)
 	}
 	return nil
+}
+
+// patience returns how long the shard may wait from now on.
+func (s *shard) patience(now time.Duration) time.Duration {
+	if len(s.more) > 0 {
+		return 0
+	}
+	d := time.Second
+	if s.stage != running {
+		d = 5 * time.Millisecond
+	}
+	if next, ok := s.wheel.next(now); ok {
+		d = min(d, next)
+	}
+	return d
 }
 
 // frame routes one captured frame.
@@ -253,7 +280,8 @@ func (s *shard) greeting(seg *wire.Segment) (d *session.Dialect, id uint32) {
 
 // newEntry begins a session, unless the memory limit forbids it.
 func (s *shard) newEntry(key wire.Flow, opens bool) *entry {
-	e := &entry{key: key}
+	s.nth++
+	e := &entry{key: key, nth: s.nth}
 	if s.memory()+entryCost > s.budget && !(opens && s.evict()) {
 		if opens { // else every segment of a connection that was turned away would count one
 			e.sess.Captured(&s.env, opens)
@@ -378,6 +406,12 @@ func (s *shard) resumeMore() {
 	s.more = s.more[:0]
 }
 
+// inOrder returns the entries in the order of their beginning, where the order of
+// what is sent should not be a map's.
+func (s *shard) inOrder() []*entry {
+	return slices.SortedFunc(maps.Keys(s.entries), func(a, b *entry) int { return cmp.Compare(a.nth, b.nth) })
+}
+
 // earliest returns the first of the deadlines that are set.
 func earliest(ds ...time.Duration) (first time.Duration) {
 	for _, d := range ds {
@@ -392,6 +426,7 @@ func earliest(ds ...time.Duration) (first time.Duration) {
 func (s *shard) remove(e *entry) {
 	s.wheel.clear(e)
 	e.stream.Release(&s.env.Pool)
+	e.sess.Release(&s.env)
 	if s.flows[e.key] == e {
 		delete(s.flows, e.key)
 	}

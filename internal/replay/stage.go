@@ -25,7 +25,7 @@ func (s *shard) nextStage() {
 			return
 		}
 		s.stage, s.stopAt = closing, now+closeRest
-		for e := range s.entries {
+		for _, e := range s.inOrder() {
 			e.sess.Stop(&s.env)
 			s.take(e)
 			e.sess.Poll(&s.env)
@@ -36,7 +36,7 @@ func (s *shard) nextStage() {
 		if now < s.stopAt && s.closingStill() {
 			return
 		}
-		for e := range s.entries {
+		for _, e := range s.inOrder() {
 			e.sess.Break(&s.env)
 			s.take(e)
 			s.unregister(e)

@@ -7,11 +7,12 @@ import (
 
 	"mrtecopy/internal/mysql"
 	"mrtecopy/internal/seq"
+	"mrtecopy/internal/simulation"
 	"mrtecopy/internal/wire"
 )
 
 // ready returns a replay whose session has logged in, with nothing unanswered.
-func ready(tb testing.TB, c *client) *sim {
+func ready(tb testing.TB, c *simulation.Client) *sim {
 	m := newSim(tb)
 	m.play(c, lockstep)
 	if m.sess.Phase() != Ready || m.sess.Busy() {
@@ -42,10 +43,10 @@ func TestCommandDoesNotAllocate(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c := newClient().login()
-			c.prepare("p0c0 a")
+			c := simulation.NewClient().Login()
+			c.Prepare("p0c0 a")
 			m := ready(t, c)
-			ack, end := c.read, c.nxt
+			ack, end := c.Read, c.Nxt
 			n := testing.AllocsPerRun(1000, func() {
 				m.env.Now += time.Millisecond
 				m.env.At = m.env.Now
@@ -74,7 +75,7 @@ func TestCommandDoesNotAllocate(t *testing.T) {
 
 // TestIdleSessionIsSmall checks what an open session costs that does nothing.
 func TestIdleSessionIsSmall(t *testing.T) {
-	c := newClient().login().queries(3)
+	c := simulation.NewClient().Login().Queries(3)
 	m := ready(t, c)
 	if n := m.env.Pool.InUse(); n != 0 {
 		t.Errorf("%d octets of the pool are in use, want 0", n)
@@ -87,7 +88,7 @@ func TestIdleSessionIsSmall(t *testing.T) {
 func TestStorage(t *testing.T) {
 	m := newSim(t)
 	m.up = false
-	c := newClient().login().query(string(make([]byte, 10000)))
+	c := simulation.NewClient().Login().Query(string(make([]byte, 10000)))
 	m.play(c, atOnce)
 	if n := m.sess.Storage(); n < 10000 || n > 40000 {
 		t.Errorf("a session that keeps a command of 10,000 octets says that it holds %d", n)
@@ -97,16 +98,16 @@ func TestStorage(t *testing.T) {
 var sink seq.Num
 
 func BenchmarkCommand(b *testing.B) {
-	c := newClient().login()
+	c := simulation.NewClient().Login()
 	m := ready(b, c)
 	payload := "\x03select c from sbtest1 where id=4711"
 	p := append(mysql.AppendHeader(nil, len(payload), 0), payload...)
-	end := c.nxt
+	end := c.Nxt
 	b.ReportAllocs()
 	for b.Loop() {
 		m.env.Now += time.Millisecond
 		end = end.Add(len(p))
-		m.sess.Data(&m.env, p, c.read, end)
+		m.sess.Data(&m.env, p, c.Read, end)
 		m.sess.Poll(&m.env)
 		m.env.Out.Segments, m.env.Out.Kinds = m.env.Out.Segments[:0], m.env.Out.Kinds[:0]
 		m.answer(1)

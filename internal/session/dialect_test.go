@@ -6,27 +6,28 @@ import (
 	"testing"
 
 	"mrtecopy/internal/mysql"
+	"mrtecopy/internal/simulation"
 )
 
 // speaking is a client of a production server with query attributes that does
 // everything they touch.
-func speaking(how mysql.Compression) func(*client) {
-	return func(c *client) {
-		c.speak(true, how).loginSpeaking().queries(7)
-		a := c.prepare("p2c1 select ?, ?")
-		b := c.prepare("p0c2 select 1, 2, '" + strings.Repeat("x", 100) + "'")
-		c.execute(a).execute(b).query("bad").execute(a).close(a)
-		c.changeUser("other", "").query("insert " + strings.Repeat("long ", 1000))
-		d := c.prepare("p9c1 select nine")
-		c.execute(d).reset().query("LOAD nothing").query("select 2").quit()
+func speaking(how mysql.Compression) func(*simulation.Client) {
+	return func(c *simulation.Client) {
+		c.Speak(true, how).LoginSpeaking().Queries(7)
+		a := c.Prepare("p2c1 select ?, ?")
+		b := c.Prepare("p0c2 select 1, 2, '" + strings.Repeat("x", 100) + "'")
+		c.Execute(a).Execute(b).Query("bad").Execute(a).Close(a)
+		c.ChangeUser("other", "").Query("insert " + strings.Repeat("long ", 1000))
+		d := c.Prepare("p9c1 select nine")
+		c.Execute(d).Reset().Query("LOAD nothing").Query("select 2").Quit()
 	}
 }
 
-func withAttributes(v *server) { v.caps |= mysql.ClientQueryAttributes }
+func withAttributes(v *simulation.Server) { v.Caps |= mysql.ClientQueryAttributes }
 
-func mysql97(v *server) {
-	v.version = "9.7.4-2"
-	v.caps |= mysql.ClientQueryAttributes
+func mysql97(v *simulation.Server) {
+	v.Version = "9.7.4-2"
+	v.Caps |= mysql.ClientQueryAttributes
 }
 
 func TestQueryAttributes(t *testing.T) {
@@ -45,47 +46,47 @@ func TestQueryAttributes(t *testing.T) {
 		{
 			name:   "the client announces them, production never offered them",
 			target: withAttributes,
-			client: func(c *client) {
-				c.speak(false, mysql.CompressionNone).loginSpeaking().queries(3).quit()
+			client: func(c *simulation.Client) {
+				c.Speak(false, mysql.CompressionNone).LoginSpeaking().Queries(3).Quit()
 			},
 			account: "answered=4 session replayed",
 		},
 		{
 			name:   "production's greeting is unknown, its client sends them",
 			target: withAttributes,
-			client: func(c *client) {
+			client: func(c *simulation.Client) {
 				speaking(mysql.CompressionNone)(c)
-				c.dialect = nil
+				c.Greeting = nil
 			},
 			account: "answered=22 errors=1 session replayed greeting missed",
 		},
 		{
 			name:   "production's greeting is unknown, its client does not send them",
 			target: withAttributes,
-			client: func(c *client) {
-				c.speak(false, mysql.CompressionNone).loginSpeaking().queries(3).quit()
-				c.dialect = nil
+			client: func(c *simulation.Client) {
+				c.Speak(false, mysql.CompressionNone).LoginSpeaking().Queries(3).Quit()
+				c.Greeting = nil
 			},
 			account: "answered=4 session replayed greeting missed",
 		},
 		{
 			name: "a COM_QUERY cut short in them",
-			client: func(c *client) {
-				c.speak(true, mysql.CompressionNone).loginSpeaking().query("select 1")
-				c.commands++
-				c.packet(0, []byte("\x03\x05"))
-				c.answer(20)
-				c.query("select 2").quit()
+			client: func(c *simulation.Client) {
+				c.Speak(true, mysql.CompressionNone).LoginSpeaking().Query("select 1")
+				c.Commands++
+				c.Packet(0, []byte("\x03\x05"))
+				c.Answer(20)
+				c.Query("select 2").Quit()
 			},
 			account: "answered=3 skipped.dialect=1 session replayed",
 		},
 		{
 			name: "a COM_STMT_EXECUTE cut short in them",
-			client: func(c *client) {
-				c.speak(true, mysql.CompressionNone).loginSpeaking()
-				a := c.prepare("p2c1 select ?, ?")
-				c.statement(mysql.ComStmtExecute, a, "\x00\x01\x00\x00\x00\x02").forget(1)
-				c.execute(a).quit()
+			client: func(c *simulation.Client) {
+				c.Speak(true, mysql.CompressionNone).LoginSpeaking()
+				a := c.Prepare("p2c1 select ?, ?")
+				c.Statement(mysql.ComStmtExecute, a, "\x00\x01\x00\x00\x00\x02").Forget(1)
+				c.Execute(a).Quit()
 			},
 			account: "answered=3 skipped.dialect=1 session replayed",
 		},
@@ -99,21 +100,21 @@ func TestQueryAttributesOfLargeCommands(t *testing.T) {
 	for _, where := range []string{"there", "not there"} {
 		t.Run(where, func(t *testing.T) {
 			m := newSim(t)
-			c := newClient().speak(true, mysql.CompressionNone).loginSpeaking().query(text)
+			c := simulation.NewClient().Speak(true, mysql.CompressionNone).LoginSpeaking().Query(text)
 			if where == "there" {
-				withAttributes(m.peer.server)
+				withAttributes(m.peer.Server)
 			}
-			a := c.prepare("p1c1 select ?")
+			a := c.Prepare("p1c1 select ?")
 			arg := func(name string) string {
 				return "\x00\x01\x00\x00\x00\x01\x00\x01\xfc\x00" + name + "\xfd\x00\x00\x20" + strings.Repeat("y", 2<<20)
 			}
-			c.statement(mysql.ComStmtExecute, a, arg("\x00"))
-			c.expect[2] = fmt.Sprintf("%s {p1c1 select ?} %s", mysql.ComStmtExecute,
-				short([]byte(strings.Replace(arg(""), "\x00\x00\x00\x01\x00\x01", "\x00\x00\x00\x00\x01", 1))))
-			c.query("select 1").quit()
-			c.split(func() int { return 60_000 })
+			c.Statement(mysql.ComStmtExecute, a, arg("\x00"))
+			c.Expect[2] = fmt.Sprintf("%s {p1c1 select ?} %s", mysql.ComStmtExecute,
+				simulation.Short([]byte(strings.Replace(arg(""), "\x00\x00\x00\x01\x00\x01", "\x00\x00\x00\x00\x01", 1))))
+			c.Query("select 1").Quit()
+			c.Split(func() int { return 60_000 })
 			m.play(c, lockstep)
-			m.executed(c.expect)
+			m.executed(c.Expect)
 			if got, want := m.account(), "answered=5 session replayed"; got != want {
 				t.Errorf("account: %s, want %s", got, want)
 			}
@@ -132,40 +133,40 @@ func TestCompression(t *testing.T) {
 				},
 				{
 					name: "in small pieces",
-					client: func(c *client) {
+					client: func(c *simulation.Client) {
 						speaking(how)(c)
-						c.split(func() int { return 3 })
+						c.Split(func() int { return 3 })
 					},
 					account: "answered=22 errors=1 session replayed",
 					paces:   []string{"at once", "a turn each"},
 				},
 				{
 					name: "a command of several packets",
-					client: func(c *client) {
-						c.speak(false, how).loginSpeaking().query("insert " + strings.Repeat("0123456789", 3<<20)).query("select 1").quit()
+					client: func(c *simulation.Client) {
+						c.Speak(false, how).LoginSpeaking().Query("insert " + strings.Repeat("0123456789", 3<<20)).Query("select 1").Quit()
 					},
 					account: "answered=3 session replayed",
 				},
 				{
 					name: "a hole within a packet",
-					client: func(c *client) {
-						c.speak(false, how).loginSpeaking().query("select 1").query("update " + strings.Repeat("x", 300)).forget(1).query("select 2").quit()
-						it := &c.items[2]
-						from := it.end.Add(-8)
-						c.items = append(c.items[:2:2], append([]item{
-							{kind: itemData, b: it.b[:len(it.b)-8], ack: it.ack, end: from},
-							{kind: itemGap, b: it.b[len(it.b)-8:], ack: it.ack, end: it.end},
-						}, c.items[3:]...)...)
+					client: func(c *simulation.Client) {
+						c.Speak(false, how).LoginSpeaking().Query("select 1").Query("update " + strings.Repeat("x", 300)).Forget(1).Query("select 2").Quit()
+						it := &c.Items[2]
+						from := it.End.Add(-8)
+						c.Items = append(c.Items[:2:2], append([]simulation.Item{
+							{Kind: simulation.ItemData, B: it.B[:len(it.B)-8], Ack: it.Ack, End: from},
+							{Kind: simulation.ItemGap, B: it.B[len(it.B)-8:], Ack: it.Ack, End: it.End},
+						}, c.Items[3:]...)...)
 					},
 					account: "answered=3 lost.capture_gap=1 session replayed",
 				},
 				{
 					name: "a hole over packets",
-					client: func(c *client) {
-						c.speak(false, how).loginSpeaking().query("select 1").query("update " + strings.Repeat("x", 300)).forget(1).query("select 2").forget(1).
-							query("select " + strings.Repeat("y", 300)).query("select 3").quit()
+					client: func(c *simulation.Client) {
+						c.Speak(false, how).LoginSpeaking().Query("select 1").Query("update " + strings.Repeat("x", 300)).Forget(1).Query("select 2").Forget(1).
+							Query("select " + strings.Repeat("y", 300)).Query("select 3").Quit()
 						for i := 2; i < 4; i++ {
-							c.items[i].kind = itemGap
+							c.Items[i].Kind = simulation.ItemGap
 						}
 					},
 					account: "answered=4 lost.capture_gap=1 session replayed",
@@ -173,12 +174,12 @@ func TestCompression(t *testing.T) {
 				},
 				{
 					name: "garbage",
-					client: func(c *client) {
-						c.speak(false, how).loginSpeaking().query("select 1")
-						c.how = mysql.CompressionNone
-						c.raw([]byte("\x04\x00\x00\x00\xff\xff\x00abcd"))
-						c.raw([]byte("more"))
-						c.fin()
+					client: func(c *simulation.Client) {
+						c.Speak(false, how).LoginSpeaking().Query("select 1")
+						c.How = mysql.CompressionNone
+						c.Raw([]byte("\x04\x00\x00\x00\xff\xff\x00abcd"))
+						c.Raw([]byte("more"))
+						c.Fin()
 					},
 					account: "answered=1 session lost compression",
 					paces:   oneByOne,
@@ -199,21 +200,21 @@ func TestProxyHeader(t *testing.T) {
 			run(t, []scenario{
 				{
 					name:    "alone",
-					client:  func(c *client) { c.raw([]byte(header)); c.login().queries(2).quit() },
+					client:  func(c *simulation.Client) { c.Raw([]byte(header)); c.Login().Queries(2).Quit() },
 					account: "answered=3 session replayed",
 				},
 				{
 					name: "in pieces",
-					client: func(c *client) {
-						c.raw([]byte(header))
-						c.login().queries(2).quit().split(func() int { return 1 })
+					client: func(c *simulation.Client) {
+						c.Raw([]byte(header))
+						c.Login().Queries(2).Quit().Split(func() int { return 1 })
 					},
 					account: "answered=3 session replayed",
 					paces:   oneByOne,
 				},
 				{
 					name:    "and nothing else",
-					client:  func(c *client) { c.raw([]byte(header)); c.fin() },
+					client:  func(c *simulation.Client) { c.Raw([]byte(header)); c.Fin() },
 					account: "session skipped no_login",
 				},
 			})
@@ -322,65 +323,65 @@ func TestCommandsOfOneFamily(t *testing.T) {
 	run(t, []scenario{
 		{
 			name:   "COM_STMT_BULK_EXECUTE to MySQL: as many executions as it has rows",
-			target: func(v *server) { mysql97(v); v.nextID = 7 },
-			client: func(c *client) {
-				c.login()
-				a := c.prepare("p2c0 insert ?, ?")
-				c.bulk(a, "\x80\x00"+"\x01\x00\xfd\x00"+"\x00\x07\x00\x02ab"+"\x01\x01"+"\x00\x08\x00\x00",
+			target: func(v *simulation.Server) { mysql97(v); v.NextID = 7 },
+			client: func(c *simulation.Client) {
+				c.Login()
+				a := c.Prepare("p2c0 insert ?, ?")
+				c.Bulk(a, "\x80\x00"+"\x01\x00\xfd\x00"+"\x00\x07\x00\x02ab"+"\x01\x01"+"\x00\x08\x00\x00",
 					"\x00\x01\x01\x00\xfd\x00\x07\x02ab", "\x03\x01\x01\x00\xfd\x00", "\x00\x01\x01\x00\xfd\x00\x08\x00")
-				c.bulk(a, "\x40\x00"+"\x00\x09\x01", "\x02\x01\x01\x00\xfd\x00\x09") // types of before
-				c.execute(a).quit()
+				c.Bulk(a, "\x40\x00"+"\x00\x09\x01", "\x02\x01\x01\x00\xfd\x00\x09") // types of before
+				c.Execute(a).Quit()
 			},
 			account: "answered=5 session replayed",
 		},
 		{
 			name:   "COM_STMT_BULK_EXECUTE with what only it can say",
 			target: mysql97,
-			client: func(c *client) {
-				c.login()
-				a := c.prepare("p1c0 insert ?")
-				c.bulk(a, "\x00\x00\x00\x07")             // no types
-				c.bulk(a, "\x80\x00\x01\x00\x00\x07\x02") // DEFAULT
-				c.bulk(a, "\x80\x00\x01\x00\x00\x07\x00") // cut short
-				c.bulk(a, "\x80\x00\x01\x00")             // no rows
-				c.execute(a).quit()
+			client: func(c *simulation.Client) {
+				c.Login()
+				a := c.Prepare("p1c0 insert ?")
+				c.Bulk(a, "\x00\x00\x00\x07")             // no types
+				c.Bulk(a, "\x80\x00\x01\x00\x00\x07\x02") // DEFAULT
+				c.Bulk(a, "\x80\x00\x01\x00\x00\x07\x00") // cut short
+				c.Bulk(a, "\x80\x00\x01\x00")             // no rows
+				c.Execute(a).Quit()
 			},
 			account: "answered=3 skipped.dialect=4 session replayed",
 		},
 		{
 			name:   "the last prepared statement, to MySQL",
-			target: func(v *server) { mysql97(v); v.nextID = 5 },
-			client: func(c *client) {
-				c.login()
-				c.prepare("p0c0 a")
-				b := c.prepare("p0c0 b")
-				c.statements[lastPrepared] = c.statements[b]
-				c.execute(lastPrepared).execute(b).quit()
+			target: func(v *simulation.Server) { mysql97(v); v.NextID = 5 },
+			client: func(c *simulation.Client) {
+				c.Login()
+				c.Prepare("p0c0 a")
+				b := c.Prepare("p0c0 b")
+				c.Statements[lastPrepared] = c.Statements[b]
+				c.Execute(lastPrepared).Execute(b).Quit()
 			},
 			account: "answered=5 session replayed",
 		},
 		{
 			name:   "the last prepared statement, pipelined, to MySQL",
-			target: func(v *server) { mysql97(v); v.nextID = 5 },
-			client: func(c *client) {
-				c.login()
-				c.prepare("p0c0 a")
-				c.pipeline(func() {
-					b := c.prepare("p0c0 b")
-					c.statements[lastPrepared] = c.statements[b]
-					c.execute(lastPrepared)
+			target: func(v *simulation.Server) { mysql97(v); v.NextID = 5 },
+			client: func(c *simulation.Client) {
+				c.Login()
+				c.Prepare("p0c0 a")
+				c.Pipeline(func() {
+					b := c.Prepare("p0c0 b")
+					c.Statements[lastPrepared] = c.Statements[b]
+					c.Execute(lastPrepared)
 				})
-				c.query("select 1").quit()
+				c.Query("select 1").Quit()
 			},
 			account: "answered=5 session replayed",
 		},
 		{
 			name:   "a schema, to a target whose login takes none",
-			target: func(v *server) { v.caps &^= mysql.ClientConnectWithDB },
-			client: func(c *client) {
-				c.speak(false, mysql.CompressionNone).login()
-				c.expect = append(c.expect, `COM_INIT_DB "shop"`)
-				c.queries(3).quit()
+			target: func(v *simulation.Server) { v.Caps &^= mysql.ClientConnectWithDB },
+			client: func(c *simulation.Client) {
+				c.Speak(false, mysql.CompressionNone).Login()
+				c.Expect = append(c.Expect, `COM_INIT_DB "shop"`)
+				c.Queries(3).Quit()
 			},
 			account: "answered=4 session replayed",
 		},

@@ -208,6 +208,15 @@ func (s *Session) over(e *Env) {
 	s.account(e)
 }
 
+// Release gives back what is left of a session that is forgotten: the beginning
+// of a command that was captured behind the client's end.
+func (s *Session) Release(e *Env) {
+	s.in.Discard(&e.Pool, s.in.Len())
+	if s.packed != nil {
+		s.packed.in.Discard(&e.Pool, s.packed.in.Len())
+	}
+}
+
 // Undecided reports whether the session stands in no column of the ledger yet:
 // it is open.
 func (s *Session) Undecided() bool { return s.outcome == undecided }

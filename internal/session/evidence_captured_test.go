@@ -5,13 +5,14 @@ import (
 	"testing"
 
 	"mrtecopy/internal/mysql"
+	"mrtecopy/internal/simulation"
 )
 
 // unseen takes the last captured head of production's back.
-func (c *client) unseen() *client {
-	for i := len(c.items) - 1; i >= 0; i-- {
-		if c.items[i].kind == itemPrepared {
-			c.items = slices.Delete(c.items, i, i+1)
+func unseen(c *simulation.Client) *simulation.Client {
+	for i := len(c.Items) - 1; i >= 0; i-- {
+		if c.Items[i].Kind == simulation.ItemPrepared {
+			c.Items = slices.Delete(c.Items, i, i+1)
 			return c
 		}
 	}
@@ -20,18 +21,18 @@ func (c *client) unseen() *client {
 
 // early moves the last captured head before the client's command, as where the
 // directions are captured on two interfaces.
-func (c *client) early() *client {
-	n := len(c.items)
-	c.items[n-1], c.items[n-2] = c.items[n-2], c.items[n-1]
-	if c.items[n-2].kind != itemPrepared || c.items[n-1].kind != itemData {
+func early(c *simulation.Client) *simulation.Client {
+	n := len(c.Items)
+	c.Items[n-1], c.Items[n-2] = c.Items[n-2], c.Items[n-1]
+	if c.Items[n-2].Kind != simulation.ItemPrepared || c.Items[n-1].Kind != simulation.ItemData {
 		panic("not early")
 	}
 	return c
 }
 
-func zlibClient(c *client) *client {
-	c.speak(false, mysql.CompressionZlib)
-	return c.loginSpeaking()
+func zlibClient(c *simulation.Client) *simulation.Client {
+	c.Speak(false, mysql.CompressionZlib)
+	return c.LoginSpeaking()
 }
 
 // A refusal that was not captured leaves the ids behind it to be told by their
@@ -40,55 +41,55 @@ func TestCompressedRefusal(t *testing.T) {
 	run(t, []scenario{
 		{
 			name: "the first PREPARE fails",
-			client: func(c *client) {
+			client: func(c *simulation.Client) {
 				zlibClient(c)
-				c.prepare("!nonsense")
-				c.unseen()
+				c.Prepare("!nonsense")
+				unseen(c)
 				for range 3 {
-					a := c.prepare("p0c1 a")
-					c.execute(a).close(a)
+					a := c.Prepare("p0c1 a")
+					c.Execute(a).Close(a)
 				}
-				c.quit()
+				c.Quit()
 			},
 			account: "answered=11 errors=1 session replayed",
 			paces:   oneByOne,
 		},
 		{
 			name: "behind a closed one",
-			client: func(c *client) {
+			client: func(c *simulation.Client) {
 				zlibClient(c)
-				a := c.prepare("p0c1 a")
-				c.execute(a).close(a)
-				c.prepare("!nonsense")
-				c.unseen()
-				b := c.prepare("p0c1 b")
-				c.execute(b).close(b).quit()
+				a := c.Prepare("p0c1 a")
+				c.Execute(a).Close(a)
+				c.Prepare("!nonsense")
+				unseen(c)
+				b := c.Prepare("p0c1 b")
+				c.Execute(b).Close(b).Quit()
 			},
 			account: "answered=8 errors=1 session replayed",
 			paces:   oneByOne,
 		},
 		{
 			name: "behind a reset",
-			client: func(c *client) {
+			client: func(c *simulation.Client) {
 				zlibClient(c)
-				c.execute(c.prepare("p0c1 a")).reset()
-				c.prepare("!nonsense")
-				c.unseen()
-				b := c.prepare("p0c1 b")
-				c.execute(b).quit()
+				c.Execute(c.Prepare("p0c1 a")).Reset()
+				c.Prepare("!nonsense")
+				unseen(c)
+				b := c.Prepare("p0c1 b")
+				c.Execute(b).Quit()
 			},
 			account: "answered=7 errors=1 session replayed",
 			paces:   oneByOne,
 		},
 		{
 			name: "behind an open one it is told by its id",
-			client: func(c *client) {
+			client: func(c *simulation.Client) {
 				zlibClient(c)
-				c.execute(c.prepare("p0c1 a"))
-				c.prepare("!nonsense")
-				c.unseen()
-				b := c.prepare("p0c1 b")
-				c.execute(b).quit()
+				c.Execute(c.Prepare("p0c1 a"))
+				c.Prepare("!nonsense")
+				unseen(c)
+				b := c.Prepare("p0c1 b")
+				c.Execute(b).Quit()
 			},
 			account: "answered=6 errors=1 session replayed",
 			paces:   oneByOne,
@@ -102,26 +103,26 @@ func TestHeadsBeforeCommands(t *testing.T) {
 	run(t, []scenario{
 		{
 			name: "two statements",
-			client: func(c *client) {
-				c.nextID = 7
-				c.login()
-				a := c.prepare("p0c1 a")
-				c.early()
-				b := c.prepare("p0c1 b")
-				c.early()
-				c.execute(a).execute(b).quit()
+			client: func(c *simulation.Client) {
+				c.NextID = 7
+				c.Login()
+				a := c.Prepare("p0c1 a")
+				early(c)
+				b := c.Prepare("p0c1 b")
+				early(c)
+				c.Execute(a).Execute(b).Quit()
 			},
 			account: "answered=5 session replayed",
 			paces:   oneByOne,
 		},
 		{
 			name: "the first fails",
-			client: func(c *client) {
-				c.login()
-				c.prepare("!nonsense")
-				c.early()
-				b := c.prepare("p0c1 b")
-				c.execute(b).quit()
+			client: func(c *simulation.Client) {
+				c.Login()
+				c.Prepare("!nonsense")
+				early(c)
+				b := c.Prepare("p0c1 b")
+				c.Execute(b).Quit()
 			},
 			account: "answered=4 errors=1 session replayed",
 			paces:   oneByOne,
@@ -134,14 +135,14 @@ func TestHeadsBeforeCommands(t *testing.T) {
 func TestPipelinedOnce(t *testing.T) {
 	run(t, []scenario{{
 		name: "then the first PREPARE fails",
-		client: func(c *client) {
-			c.login().pipeline(func() { c.queries(2) })
-			c.prepare("!nonsense")
+		client: func(c *simulation.Client) {
+			c.Login().Pipeline(func() { c.Queries(2) })
+			c.Prepare("!nonsense")
 			for range 3 {
-				a := c.prepare("p0c1 a")
-				c.execute(a).close(a)
+				a := c.Prepare("p0c1 a")
+				c.Execute(a).Close(a)
 			}
-			c.quit()
+			c.Quit()
 		},
 		account: "answered=13 errors=1 session replayed",
 		paces:   oneByOne,
@@ -155,24 +156,24 @@ func TestSettledTwice(t *testing.T) {
 	for _, refused := range []string{"", "^"} {
 		run(t, []scenario{{
 			name: "three commands of a client that pipelines, " + refused,
-			client: func(c *client) {
-				c.login()
-				from := c.prod
-				c.piped = true
-				c.prepare("p0c0 a")
-				c.items = append(c.items, c.later...) // the answer is on its way to the client
-				c.later = nil
-				c.query("bad")
-				c.read = from.Add(16) // that to a, and no more
-				p := c.prepare(refused + "p0c0 p")
-				c.items = append(c.items, item{kind: itemPrepared, b: refusedHead, at: from.Add(16), ack: c.nxt})
-				c.items = append(c.items, c.later...)
-				c.later, c.piped, c.read = nil, false, c.prod
-				c.execute(p)
+			client: func(c *simulation.Client) {
+				c.Login()
+				from := c.Prod
+				c.Piped = true
+				c.Prepare("p0c0 a")
+				c.Items = append(c.Items, c.Later...) // the answer is on its way to the client
+				c.Later = nil
+				c.Query("bad")
+				c.Read = from.Add(16) // that to a, and no more
+				p := c.Prepare(refused + "p0c0 p")
+				c.Items = append(c.Items, simulation.Item{Kind: simulation.ItemPrepared, B: simulation.RefusedHead, At: from.Add(16), Ack: c.Nxt})
+				c.Items = append(c.Items, c.Later...)
+				c.Later, c.Piped, c.Read = nil, false, c.Prod
+				c.Execute(p)
 				if refused != "" {
-					c.forget(1)
+					c.Forget(1)
 				}
-				c.quit()
+				c.Quit()
 			},
 			account: map[string]string{
 				"":  "answered=5 errors=1 session replayed",

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mrtecopy/internal/mysql"
+	"mrtecopy/internal/simulation"
 	"mrtecopy/internal/wire"
 )
 
@@ -13,25 +14,25 @@ import (
 // with holes, and a target that answers what it likes. Whatever comes, the
 // ledger balances after every call, and nothing is kept that was not sent.
 func FuzzData(f *testing.F) {
-	seed := func(c *client, plan string) {
+	seed := func(c *simulation.Client, plan string) {
 		var b []byte
-		for _, it := range c.items {
-			b = append(b, it.b...)
+		for _, it := range c.Items {
+			b = append(b, it.B...)
 		}
 		f.Add(b, []byte(plan))
 	}
-	seed(newClient().login().queries(3).quit(), "\x40\x01\x02")
+	seed(simulation.NewClient().Login().Queries(3).Quit(), "\x40\x01\x02")
 	seed(linkClient(), "\x7f")
 	seed(linkClient(), "\x10\x81\x20\x05\xc3")
-	seed(linkClient().changeUser("stranger", ""), "\x03")
-	seed(newClient().query("no login"), "\x01")
-	seed(newClient().login().query("insert "+string(make([]byte, 500))), "\x33\x88")
+	seed(linkClient().ChangeUser("stranger", ""), "\x03")
+	seed(simulation.NewClient().Query("no login"), "\x01")
+	seed(simulation.NewClient().Login().Query("insert "+string(make([]byte, 500))), "\x33\x88")
 	f.Fuzz(func(t *testing.T, b, plan []byte) {
 		m := newSim(t)
-		m.peer.silent = true // the plan is the target
+		m.peer.Silent = true // the plan is the target
 		m.env.StreamAbove = 100
 		m.call(func(e *Env) { m.sess.Captured(e, len(plan)%7 != 6) })
-		c := newClient()
+		c := simulation.NewClient()
 		size := len(b)
 		for i := 0; len(b) > 0; i++ {
 			var k byte
@@ -39,12 +40,12 @@ func FuzzData(f *testing.F) {
 				k = plan[i%len(plan)] ^ byte(i/len(plan)*29)
 			}
 			n := min(int(k&63)+1, len(b))
-			c.nxt = c.nxt.Add(n)
+			c.Nxt = c.Nxt.Add(n)
 			if k&0xc0 == 0xc0 {
-				m.call(func(e *Env) { m.sess.Gap(e, n, c.nxt) })
+				m.call(func(e *Env) { m.sess.Gap(e, n, c.Nxt) })
 			} else {
-				c.read = c.read.Add(int(k >> 6 & 1 * 11))
-				m.call(func(e *Env) { m.sess.Data(e, b[:n], c.read, c.nxt) })
+				c.Read = c.Read.Add(int(k >> 6 & 1 * 11))
+				m.call(func(e *Env) { m.sess.Data(e, b[:n], c.Read, c.Nxt) })
 			}
 			b = b[n:]
 			m.answerAnyhow(k)
@@ -76,7 +77,7 @@ func (m *sim) answerAnyhow(k byte) {
 	m.toTarget = nil
 	ack := m.sess.Conn.Written()
 	if m.sess.Phase() == Opening {
-		g := mysql.Greeting{Version: "8.0", Capabilities: modelCaps}
+		g := mysql.Greeting{Version: "8.0", Capabilities: simulation.ModelCaps}
 		r := wire.Report{Flags: wire.SYN | wire.ACK, Seq: 99, Ack: m.iss.Add(1), Window: 8192, RcvNxt: 100}
 		m.call(func(e *Env) { m.sess.Report(e, &r, 0, 0, [16]byte{}) })
 		m.call(func(e *Env) { m.sess.Head(e, mysql.KindGreeting, 0, g.Append(nil)) })
@@ -98,7 +99,7 @@ func (m *sim) answerAnyhow(k byte) {
 	h := heads[k%8]
 	m.call(func(e *Env) { m.sess.Head(e, h.kind, k, []byte(h.payload)) })
 	if k%5 == 0 {
-		seg := wire.Segment{Seq: 0, Ack: 0, Payload: prepareOK(uint32(k%3), 0, 0)}
+		seg := wire.Segment{Seq: 0, Ack: 0, Payload: simulation.PrepareOK(uint32(k%3), 0, 0)}
 		m.call(func(e *Env) { m.sess.ProductionHead(e, &seg) })
 	}
 	r := wire.Report{Flags: wire.ACK, Ack: ack, Window: 8192, RcvNxt: m.sess.Conn.RcvNxt().Add(int(k))}

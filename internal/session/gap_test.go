@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"mrtecopy/internal/mysql"
+	"mrtecopy/internal/simulation"
 )
 
 // offset returns where the n-th captured segment begins.
-func (c *client) offset(n int) (at int) {
-	for _, it := range c.items[:n] {
-		at += len(it.b)
+func offset(c *simulation.Client, n int) (at int) {
+	for _, it := range c.Items[:n] {
+		at += len(it.B)
 	}
 	return at
 }
@@ -20,17 +21,17 @@ func TestGap(t *testing.T) {
 	settle := func(m *sim) { m.settle(time.Second) }
 	big := strings.Repeat("x", 2<<20)
 	// without takes expectations out.
-	without := func(c *client, n ...int) {
+	without := func(c *simulation.Client, n ...int) {
 		for i := len(n) - 1; i >= 0; i-- {
-			c.expect = append(c.expect[:n[i]], c.expect[n[i]+1:]...)
+			c.Expect = append(c.Expect[:n[i]], c.Expect[n[i]+1:]...)
 		}
 	}
 	run(t, []scenario{
 		{
 			name: "inside a command",
-			client: func(c *client) {
-				c.login().query("select 1").query("select 2").query("select 3").quit()
-				c.hole(c.offset(2)+6, 3)
+			client: func(c *simulation.Client) {
+				c.Login().Query("select 1").Query("select 2").Query("select 3").Quit()
+				c.Hole(offset(c, 2)+6, 3)
 				without(c, 1)
 			},
 			account: "answered=3 lost.capture_gap=1 session replayed",
@@ -38,9 +39,9 @@ func TestGap(t *testing.T) {
 		},
 		{
 			name: "the end of a command",
-			client: func(c *client) {
-				c.login().query("select 1").query("select 2").query("select 3").quit()
-				c.hole(c.offset(2)+6, 7)
+			client: func(c *simulation.Client) {
+				c.Login().Query("select 1").Query("select 2").Query("select 3").Quit()
+				c.Hole(offset(c, 2)+6, 7)
 				without(c, 1)
 			},
 			account: "answered=3 lost.capture_gap=1 session replayed",
@@ -48,9 +49,9 @@ func TestGap(t *testing.T) {
 		},
 		{
 			name: "a header's middle",
-			client: func(c *client) {
-				c.login().query("select 1").query("select 2").query("select 3").quit()
-				c.hole(c.offset(2)+2, 4)
+			client: func(c *simulation.Client) {
+				c.Login().Query("select 1").Query("select 2").Query("select 3").Quit()
+				c.Hole(offset(c, 2)+2, 4)
 				without(c, 1)
 			},
 			account: "answered=3 lost.capture_gap=1 session replayed",
@@ -58,9 +59,9 @@ func TestGap(t *testing.T) {
 		},
 		{
 			name: "the beginning of a command",
-			client: func(c *client) {
-				c.login().query("select 1").query("select 2").query("select 3").quit()
-				c.hole(c.offset(2), 4)
+			client: func(c *simulation.Client) {
+				c.Login().Query("select 1").Query("select 2").Query("select 3").Quit()
+				c.Hole(offset(c, 2), 4)
 				without(c, 1)
 			},
 			account: "answered=3 lost.capture_gap=1 session replayed",
@@ -68,9 +69,9 @@ func TestGap(t *testing.T) {
 		},
 		{
 			name: "a whole command",
-			client: func(c *client) {
-				c.login().query("select 1").query("select 2").query("select 3").quit()
-				c.hole(c.offset(2), len(c.items[2].b))
+			client: func(c *simulation.Client) {
+				c.Login().Query("select 1").Query("select 2").Query("select 3").Quit()
+				c.Hole(offset(c, 2), len(c.Items[2].B))
 				without(c, 1)
 			},
 			account: "answered=3 lost.capture_gap=1 session replayed",
@@ -78,9 +79,9 @@ func TestGap(t *testing.T) {
 		},
 		{
 			name: "from one command into another",
-			client: func(c *client) {
-				c.login().query("select 1").query("select 2").query("select 3").quit()
-				c.hole(c.offset(2)+6, 10)
+			client: func(c *simulation.Client) {
+				c.Login().Query("select 1").Query("select 2").Query("select 3").Quit()
+				c.Hole(offset(c, 2)+6, 10)
 				without(c, 1, 2)
 			},
 			account: "answered=2 lost.capture_gap=1 session replayed", // how many there were, nobody knows
@@ -88,9 +89,9 @@ func TestGap(t *testing.T) {
 		},
 		{
 			name: "COM_QUIT",
-			client: func(c *client) {
-				c.login().query("select 1").quit()
-				c.hole(c.offset(2), 5)
+			client: func(c *simulation.Client) {
+				c.Login().Query("select 1").Quit()
+				c.Hole(offset(c, 2), 5)
 				without(c, 1)
 			},
 			account: "answered=1 lost.capture_gap=1 session replayed",
@@ -98,50 +99,50 @@ func TestGap(t *testing.T) {
 		},
 		{
 			name:    "in the login",
-			client:  func(c *client) { c.login().queries(2).quit(); c.hole(20, 7); c.expect = nil },
+			client:  func(c *simulation.Client) { c.Login().Queries(2).Quit(); c.Hole(20, 7); c.Expect = nil },
 			account: "session skipped capture_gap",
 		},
 		{
 			name:    "the whole login",
-			client:  func(c *client) { c.login().queries(2).quit(); c.hole(0, len(c.items[0].b)); c.expect = nil },
+			client:  func(c *simulation.Client) { c.Login().Queries(2).Quit(); c.Hole(0, len(c.Items[0].B)); c.Expect = nil },
 			account: "session skipped capture_gap",
 		},
 		{
 			name: "in a reply of the login",
-			client: func(c *client) {
-				c.login()
-				c.packet(3, make([]byte, 256))
-				c.queries(2).quit()
-				c.hole(c.offset(1)+17, 40)
+			client: func(c *simulation.Client) {
+				c.Login()
+				c.Packet(3, make([]byte, 256))
+				c.Queries(2).Quit()
+				c.Hole(offset(c, 1)+17, 40)
 			},
 			account: "answered=3 session replayed",
 		},
 		{
 			name: "a whole reply of the login",
-			client: func(c *client) {
-				c.login()
-				c.packet(3, make([]byte, 256))
-				c.answer(11)
-				c.queries(2).quit()
-				c.hole(c.offset(1), 260)
+			client: func(c *simulation.Client) {
+				c.Login()
+				c.Packet(3, make([]byte, 256))
+				c.Answer(11)
+				c.Queries(2).Quit()
+				c.Hole(offset(c, 1), 260)
 			},
 			account: "answered=3 session replayed",
 		},
 		{
 			name: "inside a streamed command of which a part was sent",
-			client: func(c *client) {
-				c.login().query("select 1").do(settle).query("insert " + big).query("select 2").quit()
-				c.hole(c.offset(3)+1<<20, 100)
-				c.expect = c.expect[:1]
+			client: func(c *simulation.Client) {
+				c.Login().Query("select 1").Do(settle).Query("insert " + big).Query("select 2").Quit()
+				c.Hole(offset(c, 3)+1<<20, 100)
+				c.Expect = c.Expect[:1]
 			},
 			account: "answered=1 lost.capture_gap=3 session lost capture_gap",
 			paces:   oneByOne,
 		},
 		{
 			name: "inside a streamed command that waits",
-			client: func(c *client) {
-				c.login().query("select 1").query("insert " + big).query("select 2").quit()
-				c.hole(c.offset(2)+1<<20, 100)
+			client: func(c *simulation.Client) {
+				c.Login().Query("select 1").Query("insert " + big).Query("select 2").Quit()
+				c.Hole(offset(c, 2)+1<<20, 100)
 				without(c, 1)
 			},
 			account: "answered=3 lost.capture_gap=1 session replayed",
@@ -149,9 +150,9 @@ func TestGap(t *testing.T) {
 		},
 		{
 			name: "the end of a streamed command that waits",
-			client: func(c *client) {
-				c.login().query("select 1").query("insert " + big).query("select 2").quit()
-				c.hole(c.offset(2)+1<<20, 1<<20+12)
+			client: func(c *simulation.Client) {
+				c.Login().Query("select 1").Query("insert " + big).Query("select 2").Quit()
+				c.Hole(offset(c, 2)+1<<20, 1<<20+12)
 				without(c, 1)
 			},
 			account: "answered=3 lost.capture_gap=1 session replayed",
@@ -159,10 +160,10 @@ func TestGap(t *testing.T) {
 		},
 		{
 			name: "two inside a streamed command that waits",
-			client: func(c *client) {
-				c.login().query("select 1").query("insert " + big).query("select 2").quit()
-				c.hole(c.offset(2)+1<<20, 100)
-				c.hole(c.offset(2)+1<<20+500, 100)
+			client: func(c *simulation.Client) {
+				c.Login().Query("select 1").Query("insert " + big).Query("select 2").Quit()
+				c.Hole(offset(c, 2)+1<<20, 100)
+				c.Hole(offset(c, 2)+1<<20+500, 100)
 				without(c, 1)
 			},
 			account: "answered=3 lost.capture_gap=1 session replayed",
@@ -170,9 +171,9 @@ func TestGap(t *testing.T) {
 		},
 		{
 			name: "from a streamed command that waits into the next",
-			client: func(c *client) {
-				c.login().query("select 1").query("insert " + big).query("select 2").query("select 3").quit()
-				c.hole(c.offset(2)+1<<20, 1<<20+20)
+			client: func(c *simulation.Client) {
+				c.Login().Query("select 1").Query("insert " + big).Query("select 2").Query("select 3").Quit()
+				c.Hole(offset(c, 2)+1<<20, 1<<20+20)
 				without(c, 1, 2)
 			},
 			account: "answered=3 lost.capture_gap=1 session replayed",
@@ -180,16 +181,16 @@ func TestGap(t *testing.T) {
 		},
 		{
 			name:   "inside a streamed PREPARE that waits: later ones are not mistaken for it",
-			target: func(v *server) { v.nextID = 10 },
-			client: func(c *client) {
-				c.login()
-				a := c.prepare("p0c0 a")
-				b := c.prepare("p0c0 " + big)
-				d := c.prepare("p0c0 d")
-				c.do(settle).execute(a).execute(d).close(d).do(settle)
-				c.execute(b).forget(1)
-				c.fin()
-				c.hole(c.offset(3)+1<<20, 100)
+			target: func(v *simulation.Server) { v.NextID = 10 },
+			client: func(c *simulation.Client) {
+				c.Login()
+				a := c.Prepare("p0c0 a")
+				b := c.Prepare("p0c0 " + big)
+				d := c.Prepare("p0c0 d")
+				c.Do(settle).Execute(a).Execute(d).Close(d).Do(settle)
+				c.Execute(b).Forget(1)
+				c.Fin()
+				c.Hole(offset(c, 3)+1<<20, 100)
 				without(c, 1)
 			},
 			account: "answered=5 lost.statement_id=1 lost.capture_gap=1 session replayed",
@@ -197,13 +198,13 @@ func TestGap(t *testing.T) {
 		},
 		{
 			name: "a PREPARE behind one that production refused: its id is not taken for the other's",
-			client: func(c *client) {
-				c.login()
-				c.prepare("~a")
-				b := c.prepare("p0c0 b")
-				c.execute(b).forget(1)
-				c.fin()
-				c.hole(c.offset(3), len(c.items[3].b))
+			client: func(c *simulation.Client) {
+				c.Login()
+				c.Prepare("~a")
+				b := c.Prepare("p0c0 b")
+				c.Execute(b).Forget(1)
+				c.Fin()
+				c.Hole(offset(c, 3), len(c.Items[3].B))
 				without(c, 1)
 			},
 			account: "answered=1 lost.statement_id=1 lost.capture_gap=1 session replayed",
@@ -211,30 +212,30 @@ func TestGap(t *testing.T) {
 		},
 		{
 			name: "inside a file",
-			client: func(c *client) {
-				c.login().query("select 1").load("LOAD DATA LOCAL INFILE 'f'", "one", "two", "three").query("select 2").quit()
-				c.hole(c.offset(4)+5, 1)
-				c.expect = c.expect[:2]
+			client: func(c *simulation.Client) {
+				c.Login().Query("select 1").Load("LOAD DATA LOCAL INFILE 'f'", "one", "two", "three").Query("select 2").Quit()
+				c.Hole(offset(c, 4)+5, 1)
+				c.Expect = c.Expect[:2]
 			},
 			account: "answered=1 lost.capture_gap=3 session lost capture_gap",
 			paces:   oneByOne,
 		},
 		{
 			name: "between a file's packets",
-			client: func(c *client) {
-				c.login().query("select 1").load("LOAD DATA LOCAL INFILE 'f'", "one", "two", "three").query("select 2").quit()
-				c.hole(c.offset(4), 7)
-				c.expect = c.expect[:2]
+			client: func(c *simulation.Client) {
+				c.Login().Query("select 1").Load("LOAD DATA LOCAL INFILE 'f'", "one", "two", "three").Query("select 2").Quit()
+				c.Hole(offset(c, 4), 7)
+				c.Expect = c.Expect[:2]
 			},
 			account: "answered=1 lost.capture_gap=3 session lost capture_gap",
 			paces:   oneByOne,
 		},
 		{
 			name:   "between packets of a file that the target did not want",
-			target: func(v *server) { v.noFiles = true },
-			client: func(c *client) {
-				c.login().query("select 1").load("LOAD DATA LOCAL INFILE 'f'", "one", "two", "three").query("select 2").quit()
-				c.hole(c.offset(4), 7)
+			target: func(v *simulation.Server) { v.NoFiles = true },
+			client: func(c *simulation.Client) {
+				c.Login().Query("select 1").Load("LOAD DATA LOCAL INFILE 'f'", "one", "two", "three").Query("select 2").Quit()
+				c.Hole(offset(c, 4), 7)
 				without(c, 2)
 			},
 			account: "answered=4 errors=1 session replayed",
@@ -242,20 +243,20 @@ func TestGap(t *testing.T) {
 		},
 		{
 			name: "in a proof of COM_CHANGE_USER",
-			client: func(c *client) {
-				c.login().changeUser("other", "").query("select 1").quit()
-				c.hole(c.offset(2)+6, 3)
+			client: func(c *simulation.Client) {
+				c.Login().ChangeUser("other", "").Query("select 1").Quit()
+				c.Hole(offset(c, 2)+6, 3)
 			},
 			account: "answered=3 session replayed",
 		},
 		{
 			name: "in a session that is not replayed",
-			client: func(c *client) {
-				l := testLogin
+			client: func(c *simulation.Client) {
+				l := simulation.TestLogin
 				l.User = "stranger"
-				c.loginAs(l).query("select 1").query("select 2").query("select 3").quit()
-				c.hole(c.offset(2)+6, 3)
-				c.expect = nil
+				c.LoginAs(l).Query("select 1").Query("select 2").Query("select 3").Quit()
+				c.Hole(offset(c, 2)+6, 3)
+				c.Expect = nil
 			},
 			account: "skipped.unknown_user=4 session skipped unknown_user",
 			paces:   []string{"one by one", "at once", "a turn each"},
@@ -266,36 +267,36 @@ func TestGap(t *testing.T) {
 // TestGapEverywhere loses frames, or their ends, everywhere in a client's
 // stream: nothing is executed that the client did not say.
 func TestGapEverywhere(t *testing.T) {
-	make := func() *client {
-		c := newClient().login().query("select 1")
-		a := c.prepare("p1c1 a")
-		b := c.prepare("p0c0 b")
-		c.execute(a).execute(b).close(a).query("select 2").load("LOAD DATA LOCAL INFILE 'f'", "one", "two")
-		d := c.prepare("p0c0 d")
-		c.execute(d).execute(b).reset()
-		e := c.prepare("p0c0 e")
-		c.execute(e).changeUser("other", "")
-		return c.query("select 3").query("select 4").quit()
+	make := func() *simulation.Client {
+		c := simulation.NewClient().Login().Query("select 1")
+		a := c.Prepare("p1c1 a")
+		b := c.Prepare("p0c0 b")
+		c.Execute(a).Execute(b).Close(a).Query("select 2").Load("LOAD DATA LOCAL INFILE 'f'", "one", "two")
+		d := c.Prepare("p0c0 d")
+		c.Execute(d).Execute(b).Reset()
+		e := c.Prepare("p0c0 e")
+		c.Execute(e).ChangeUser("other", "")
+		return c.Query("select 3").Query("select 4").Quit()
 	}
 	for _, segment := range []int{1 << 20, 40, 17, 10, 6} {
-		pieces := make().split(func() int { return segment }).items
+		pieces := make().Split(func() int { return segment }).Items
 		at := 0
 		for i, it := range pieces {
-			if it.kind != itemData {
+			if it.Kind != simulation.ItemData {
 				continue
 			}
 			// A frame that was cut, or lost, and some behind it.
-			for from := range it.b {
-				for n, more := len(it.b)-from, i; more < min(i+3, len(pieces)); more++ {
+			for from := range it.B {
+				for n, more := len(it.B)-from, i; more < min(i+3, len(pieces)); more++ {
 					if more > i {
-						n += len(pieces[more].b)
+						n += len(pieces[more].B)
 					}
 					for _, p := range []pace{atOnce, lockstep} {
 						m := newSim(t)
-						m.peer.server.nextID = 2 // what is mixed up names another statement
-						c := make().split(func() int { return segment }).hole(at+from, n)
+						m.peer.Server.NextID = 2 // what is mixed up names another statement
+						c := make().Split(func() int { return segment }).Hole(at+from, n)
 						m.play(c, p)
-						m.executedPart(c.expect)
+						m.executedPart(c.Expect)
 						m.over()
 						if t.Failed() {
 							t.Fatalf("segments of %d, hole of %d at %d", segment, n, at+from)
@@ -303,7 +304,7 @@ func TestGapEverywhere(t *testing.T) {
 					}
 				}
 			}
-			at += len(it.b)
+			at += len(it.B)
 		}
 	}
 }
@@ -339,16 +340,16 @@ func TestResynchronising(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			m := newSim(t)
 			m.call(func(e *Env) { m.sess.Captured(e, true) })
-			c := newClient().login()
-			m.feed(&c.items[0])
+			c := simulation.NewClient().Login()
+			m.feed(&c.Items[0])
 			m.settle(time.Second)
-			m.call(func(e *Env) { m.sess.Data(e, []byte("\x09\x00\x00\x00\x03sel"), c.read, c.nxt.Add(8)) })
-			m.call(func(e *Env) { m.sess.Gap(e, 100, c.nxt.Add(108)) })
-			ack := c.read
+			m.call(func(e *Env) { m.sess.Data(e, []byte("\x09\x00\x00\x00\x03sel"), c.Read, c.Nxt.Add(8)) })
+			m.call(func(e *Env) { m.sess.Gap(e, 100, c.Nxt.Add(108)) })
+			ack := c.Read
 			if tt.read {
 				ack = ack.Add(20)
 			}
-			m.call(func(e *Env) { m.sess.Data(e, []byte(tt.b), ack, c.nxt.Add(108+len(tt.b))) })
+			m.call(func(e *Env) { m.sess.Data(e, []byte(tt.b), ack, c.Nxt.Add(108+len(tt.b))) })
 			if got := m.sess.reader.mode == readCommands; got != tt.want {
 				t.Errorf("read as a command: %v, want %v", got, tt.want)
 			}

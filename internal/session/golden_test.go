@@ -17,6 +17,7 @@ import (
 	"mrtecopy/internal/ledger"
 	"mrtecopy/internal/mysql"
 	"mrtecopy/internal/seq"
+	"mrtecopy/internal/simulation"
 	"mrtecopy/internal/wire"
 )
 
@@ -174,8 +175,8 @@ func TestGoldenRefusals(t *testing.T) {
 
 			m = newSim(t)
 			m.call(func(e *Env) { m.sess.Captured(e, true) })
-			c := newClient().login()
-			m.feed(&c.items[0])
+			c := simulation.NewClient().Login()
+			m.feed(&c.Items[0])
 			r := listen(m)
 			r.say(turns(t, segs)[0])
 			if got := r.heard(); len(got) > 0 {

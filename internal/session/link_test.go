@@ -6,18 +6,19 @@ import (
 	"time"
 
 	"mrtecopy/internal/mysql"
+	"mrtecopy/internal/simulation"
 )
 
 // linkClient does a little of everything that waits for the target.
-func linkClient() *client {
-	c := newClient().login().query("select 1")
-	a := c.prepare("p1c1 a")
-	c.pipeline(func() { c.prepare("p0c0 b") })
-	c.execute(a).execute(2).changeUser("other", "").load("LOAD DATA LOCAL INFILE 'f'", "one", "two").query("bad")
-	d := c.prepare("p0c2 d")
-	c.execute(d).close(d).query("select 12")
-	e := c.prepare("p2c2 e")
-	return c.execute(e).query("select 3").quit()
+func linkClient() *simulation.Client {
+	c := simulation.NewClient().Login().Query("select 1")
+	a := c.Prepare("p1c1 a")
+	c.Pipeline(func() { c.Prepare("p0c0 b") })
+	c.Execute(a).Execute(2).ChangeUser("other", "").Load("LOAD DATA LOCAL INFILE 'f'", "one", "two").Query("bad")
+	d := c.Prepare("p0c2 d")
+	c.Execute(d).Close(d).Query("select 12")
+	e := c.Prepare("p2c2 e")
+	return c.Execute(e).Query("select 3").Quit()
 }
 
 const linkAccount = "answered=16 errors=1 session replayed"
@@ -25,11 +26,11 @@ const linkAccount = "answered=16 errors=1 session replayed"
 // TestInterceptRestarts takes the intercept away at every turn of a replay.
 func TestInterceptRestarts(t *testing.T) {
 	for name, p := range paces {
-		for _, login := range []loginStyle{loginAtOnce, loginSwitch} {
+		for _, login := range []simulation.LoginStyle{simulation.LoginAtOnce, simulation.LoginSwitch} {
 			for _, pause := range []int{1, 5} {
 				for at := 1; ; at++ {
 					m := newSim(t)
-					m.peer.server.login, m.peer.server.nextID = login, 5
+					m.peer.Server.Login, m.peer.Server.NextID = login, 5
 					upAt := 0
 					m.hook = func(m *sim) {
 						switch m.turns {
@@ -42,7 +43,7 @@ func TestInterceptRestarts(t *testing.T) {
 					}
 					c := linkClient()
 					if p.merge {
-						c.merge()
+						c.Merge()
 					}
 					m.play(c, func() int { return min(1, p.pace()*p.pace()) })
 					checkLink(m, c, fmt.Sprintf("%s, login style %d: down for %d turns at %d", name, login, pause, at))
@@ -61,7 +62,7 @@ func TestReportsGetLost(t *testing.T) {
 	for name, p := range paces {
 		for at := 0; ; at++ {
 			m := newSim(t)
-			m.peer.server.nextID = 5
+			m.peer.Server.NextID = 5
 			reports, upAt := 0, 0
 			m.cut = func() bool {
 				cut := reports == at || reports == at+1 // the second is that of the repeated packets
@@ -77,7 +78,7 @@ func TestReportsGetLost(t *testing.T) {
 			}
 			c := linkClient()
 			if p.merge {
-				c.merge()
+				c.Merge()
 			}
 			m.play(c, func() int { return min(1, p.pace()*p.pace()) })
 			checkLink(m, c, fmt.Sprintf("%s, report %d", name, at))
@@ -88,10 +89,10 @@ func TestReportsGetLost(t *testing.T) {
 	}
 }
 
-func checkLink(m *sim, c *client, what string) {
+func checkLink(m *sim, c *simulation.Client, what string) {
 	m.tb.Helper()
 	// What a session that had not logged in yet did is done again.
-	m.executed(c.expect)
+	m.executed(c.Expect)
 	if got := m.account(); got != linkAccount {
 		m.tb.Fatalf("%s:\n got %s\nwant %s", what, got, linkAccount)
 	}
@@ -104,17 +105,17 @@ func checkLink(m *sim, c *client, what string) {
 func TestNoIntercept(t *testing.T) {
 	m := newSim(t)
 	m.up = false
-	c := newClient().login().queries(3)
+	c := simulation.NewClient().Login().Queries(3)
 	m.play(c, atOnce)
-	if m.sess.Phase() != Queued || m.peer.conns != 0 || !m.sess.Busy() {
-		t.Errorf("phase %d, %d connections; want a session that waits", m.sess.Phase(), m.peer.conns)
+	if m.sess.Phase() != Queued || m.peer.Conns != 0 || !m.sess.Busy() {
+		t.Errorf("phase %d, %d connections; want a session that waits", m.sess.Phase(), m.peer.Conns)
 	}
 	if got, want := m.account(), "pending=3 session open"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	m.linkUp()
 	m.settle(time.Second)
-	m.executed(c.expect)
+	m.executed(c.Expect)
 	if got, want := m.account(), "answered=3 session open"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -122,10 +123,10 @@ func TestNoIntercept(t *testing.T) {
 
 func TestUnanswered(t *testing.T) {
 	m := newSim(t)
-	m.peer.server.mute = "sleep"
-	c := newClient().login().query("select 1").query("sleep").query("select 2")
-	a := c.prepare("p0c0 a")
-	c.statement(mysql.ComStmtSendLongData, a, "abcd").command(mysql.ComShutdown, "", 1)
+	m.peer.Server.Mute = "sleep"
+	c := simulation.NewClient().Login().Query("select 1").Query("sleep").Query("select 2")
+	a := c.Prepare("p0c0 a")
+	c.Statement(mysql.ComStmtSendLongData, a, "abcd").Command(mysql.ComShutdown, "", 1)
 	if got := string(m.sess.Unanswered(nil)); got != "\xf0" {
 		t.Errorf("before anything was sent: %q", got)
 	}
@@ -137,7 +138,7 @@ func TestUnanswered(t *testing.T) {
 
 // A client's keep-alive reaches the target, once it is logged in.
 func TestKeepAliveIsPassedOn(t *testing.T) {
-	c := newClient().login().query("select 1")
+	c := simulation.NewClient().Login().Query("select 1")
 	m := ready(t, c)
 	m.env.Out.Segments = m.env.Out.Segments[:0]
 	m.sess.ClientKeepsAlive()

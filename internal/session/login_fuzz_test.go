@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mrtecopy/internal/mysql"
+	"mrtecopy/internal/simulation"
 	"mrtecopy/internal/wire"
 )
 
@@ -60,7 +61,7 @@ func FuzzTargetLogin(f *testing.F) {
 		f.Add(script, true)
 	}
 	clear := []byte("\xfe" + mysql.PluginClearPassword + "\x00")
-	greeting := mysql.Greeting{Version: "9.7.4", Capabilities: modelCaps, Plugin: mysql.PluginSHA256Password}
+	greeting := mysql.Greeting{Version: "9.7.4", Capabilities: simulation.ModelCaps, Plugin: mysql.PluginSHA256Password}
 	for _, cleartext := range []bool{true, false} {
 		f.Add(appendScripted(appendScripted(nil, 0, 0, greeting.Append(nil)), 1, 2, clear), cleartext)
 	}
@@ -79,11 +80,11 @@ func FuzzTargetLogin(f *testing.F) {
 		m := newSim(t)
 		m.env.Auth.Cleartext = cleartext
 		m.env.Credentials = func(user string) (string, string, bool) { return user, fuzzPassword, true }
-		c := newClient().login().query("select 1").changeUser("other", "").query("select 2").changeUser("third", "").query("select 3")
+		c := simulation.NewClient().Login().Query("select 1").ChangeUser("other", "").Query("select 2").ChangeUser("third", "").Query("select 3")
 		m.call(func(e *Env) { m.sess.Captured(e, true) })
-		m.sess.ProductionGreeted(c.dialect, true)
-		for i := range c.items {
-			m.feed(&c.items[i])
+		m.greeted(c)
+		for i := range c.Items {
+			m.feed(&c.Items[i])
 		}
 		said := m.scripted(script)
 		// A login, two COM_CHANGE_USERs, three queries and a COM_INIT_DB.
@@ -165,10 +166,10 @@ func FuzzClientLogin(f *testing.F) {
 		f.Add(append([]byte("PROXY TCP4 192.0.2.7 192.0.2.8 40000 3306\r\n"), b...), another, greeting, uint8(9))
 	}
 	for _, how := range []mysql.Compression{mysql.CompressionZlib, mysql.CompressionZstd} {
-		l := testLogin
-		l.Capabilities |= announce(how)
+		l := simulation.TestLogin
+		l.Capabilities |= simulation.Announce(how)
 		b := l.Append(mysql.AppendHeader(nil, len(l.Append(nil)), 1))
-		b = append(b, compressed(how, []byte("\x09\x00\x00\x00\x03select 1"), 0)...)
+		b = append(b, simulation.Compressed(how, []byte("\x09\x00\x00\x00\x03select 1"), 0)...)
 		for _, ts := range all {
 			f.Add(b, ts[0].payload, ts[0].payload, uint8(50))
 		}
@@ -183,11 +184,11 @@ func FuzzClientLogin(f *testing.F) {
 			m.sess.ProductionGreeted(&d, true)
 		}
 		size := len(b)
-		c := newClient()
+		c := simulation.NewClient()
 		for len(b) > 0 {
 			n := min(int(piece)+1, len(b))
-			c.nxt = c.nxt.Add(n)
-			m.call(func(e *Env) { m.sess.Data(e, b[:n], c.read, c.nxt) })
+			c.Nxt = c.Nxt.Add(n)
+			m.call(func(e *Env) { m.sess.Data(e, b[:n], c.Read, c.Nxt) })
 			b = b[n:]
 			// A compressed packet may hold much; it is bounded by itself.
 			if most := m.env.Pool.InUse(); m.sess.packed == nil && most > 8*(size+4096) {
@@ -212,14 +213,14 @@ func TestLeavesWithinCompressedPacket(t *testing.T) {
 	for _, end := range []func(*Session, *Env){(*Session).ClientClosed, (*Session).ClientReset, (*Session).ClientGone} {
 		for _, turns := range []int{0, 100} {
 			m := newSim(t)
-			c := newClient().speak(false, mysql.CompressionZlib).loginSpeaking().query("select 1")
+			c := simulation.NewClient().Speak(false, mysql.CompressionZlib).LoginSpeaking().Query("select 1")
 			m.call(func(e *Env) { m.sess.Captured(e, true) })
-			m.sess.ProductionGreeted(c.dialect, true)
-			for i := range c.items {
-				m.feed(&c.items[i])
+			m.greeted(c)
+			for i := range c.Items {
+				m.feed(&c.Items[i])
 			}
-			half := compressed(c.how, []byte("\x09\x00\x00\x00\x03select 2"), 0)[:9]
-			m.call(func(e *Env) { m.sess.Data(e, half, c.read, c.nxt.Add(len(half))) })
+			half := simulation.Compressed(c.How, []byte("\x09\x00\x00\x00\x03select 2"), 0)[:9]
+			m.call(func(e *Env) { m.sess.Data(e, half, c.Read, c.Nxt.Add(len(half))) })
 			for range turns {
 				m.turn()
 			}

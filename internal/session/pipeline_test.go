@@ -10,6 +10,7 @@ import (
 
 	"mrtecopy/internal/mysql"
 	"mrtecopy/internal/seq"
+	"mrtecopy/internal/simulation"
 )
 
 // What a random pipelining client meets.
@@ -61,24 +62,24 @@ func TestFreePipelines(t *testing.T) {
 func pipelineReplay(t *testing.T, h hazards, seed uint64) string {
 	r := rand.New(rand.NewPCG(seed, 11))
 	m := newSim(t)
-	m.peer.server.nextID = uint32(100 + r.IntN(60))
-	c := newClient()
-	c.nextID = uint32(1 + r.IntN(10))
-	c.login()
-	c.piped = true
+	m.peer.Server.NextID = uint32(100 + r.IntN(60))
+	c := simulation.NewClient()
+	c.NextID = uint32(1 + r.IntN(10))
+	c.Login()
+	c.Piped = true
 	type pending struct {
 		end  seq.Num
-		head *item
+		head *simulation.Item
 		id   uint32 // that the client knows with it
 	}
 	var out []pending
-	made := c.prod
+	made := c.Prod
 	var ids, fresh []uint32 // known to the client; with what was made
 	took := func(id uint32) {
-		p := pending{end: c.prod, id: id}
-		if len(c.later) > 0 {
-			it := c.later[0]
-			c.later = nil
+		p := pending{end: c.Prod, id: id}
+		if len(c.Later) > 0 {
+			it := c.Later[0]
+			c.Later = nil
 			if !h.missed || r.IntN(4) > 0 {
 				p.head = &it
 			}
@@ -92,8 +93,8 @@ func pipelineReplay(t *testing.T, h hazards, seed uint64) string {
 		p := out[0]
 		out = out[1:]
 		if p.head != nil {
-			p.head.ack = c.nxt
-			c.items = append(c.items, *p.head)
+			p.head.Ack = c.Nxt
+			c.Items = append(c.Items, *p.head)
 		}
 		made = p.end
 		if p.id > 0 {
@@ -101,26 +102,26 @@ func pipelineReplay(t *testing.T, h hazards, seed uint64) string {
 		}
 	}
 	read := func() {
-		c.read = made
+		c.Read = made
 		ids = append(ids, fresh...)
 		fresh = nil
 		if h.parts && len(out) > 0 && r.IntN(2) == 0 {
 			if n := made.To(out[0].end); n > 30 {
-				c.read = made.Add(1 + r.IntN(n-1))
+				c.Read = made.Add(1 + r.IntN(n-1))
 			}
 		}
 	}
 	for n := range 6 + r.IntN(14) {
 		switch k := r.IntN(12); {
 		case k < 3:
-			c.command(mysql.ComQuery, fmt.Sprintf("select %d", n), 11+r.IntN(2)*3000)
+			c.Command(mysql.ComQuery, fmt.Sprintf("select %d", n), 11+r.IntN(2)*3000)
 			if h.bumps && r.IntN(2) == 0 {
-				c.nextID++
+				c.NextID++
 			}
 			took(0)
 		case k < 4 && h.errs:
-			c.command(mysql.ComQuery, "bad", 0)
-			c.answered(refusedHead, 20)
+			c.Command(mysql.ComQuery, "bad", 0)
+			c.Answered(simulation.RefusedHead, 20)
 			took(0)
 		case k < 8:
 			sql := fmt.Sprintf("p0c%d %d", r.IntN(2), n)
@@ -130,15 +131,15 @@ func pipelineReplay(t *testing.T, h hazards, seed uint64) string {
 			case r.IntN(6) == 0:
 				sql = "!" + sql
 			}
-			id := c.prepare(sql)
+			id := c.Prepare(sql)
 			if sql[0] == '!' {
 				id = 0
 			} else if h.columns && r.IntN(3) == 0 {
-				c.later[0].b = prepareOK(id, 0, r.IntN(2))
+				c.Later[0].B = simulation.PrepareOK(id, 0, r.IntN(2))
 			}
 			took(id)
 		case k < 11 && len(ids) > 0:
-			c.execute(ids[r.IntN(len(ids))])
+			c.Execute(ids[r.IntN(len(ids))])
 			took(0)
 		}
 		for range r.IntN(3) {
@@ -151,28 +152,28 @@ func pipelineReplay(t *testing.T, h hazards, seed uint64) string {
 	for len(out) > 0 {
 		produce()
 	}
-	c.read = made
+	c.Read = made
 	ids = append(ids, fresh...)
 	for range 2 {
 		if len(ids) > 0 {
-			c.execute(ids[r.IntN(len(ids))])
-			c.read = c.prod
+			c.Execute(ids[r.IntN(len(ids))])
+			c.Read = c.Prod
 		}
 	}
-	c.quit()
+	c.Quit()
 	m.play(c, lockstep)
 	if !strings.HasSuffix(m.account(), "session replayed") {
 		return m.account()
 	}
 	// executed must be a part of what was meant
 	i := 0
-	for n, got := range m.peer.server.executed {
-		for i < len(c.expect) && c.expect[i] != got {
+	for n, got := range m.peer.Server.Executed {
+		for i < len(c.Expect) && c.Expect[i] != got {
 			i++
 		}
-		if i == len(c.expect) {
+		if i == len(c.Expect) {
 			return fmt.Sprintf("command %d %s\n executed:\n  %s\n meant:\n  %s", n+1, got,
-				strings.Join(slices.Clone(m.peer.server.executed), "\n  "), strings.Join(c.expect, "\n  "))
+				strings.Join(slices.Clone(m.peer.Server.Executed), "\n  "), strings.Join(c.Expect, "\n  "))
 		}
 		i++
 	}

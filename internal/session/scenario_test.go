@@ -7,14 +7,15 @@ import (
 	"time"
 
 	"mrtecopy/internal/mysql"
+	"mrtecopy/internal/simulation"
 )
 
 // A scenario is a client, a target, and the account that must come of it.
 type scenario struct {
 	name    string
-	target  func(*server)
+	target  func(*simulation.Server)
 	sim     func(*sim)
-	client  func(*client)
+	client  func(*simulation.Client)
 	account string
 	paces   []string // of paces; none: all
 	open    bool     // the session does not end
@@ -43,18 +44,18 @@ func (sc *scenario) run(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m := newSim(t)
 			if sc.target != nil {
-				sc.target(m.peer.server)
+				sc.target(m.peer.Server)
 			}
 			if sc.sim != nil {
 				sc.sim(m)
 			}
-			c := newClient()
+			c := simulation.NewClient()
 			sc.client(c)
 			if p.merge {
-				c.merge()
+				c.Merge()
 			}
 			m.play(c, p.pace)
-			m.executed(c.expect)
+			m.executed(c.Expect)
 			if got := m.account(); got != sc.account {
 				t.Errorf("account:\n got %s\nwant %s", got, sc.account)
 			}
@@ -77,75 +78,75 @@ func TestCommands(t *testing.T) {
 	run(t, []scenario{
 		{
 			name:    "queries",
-			client:  func(c *client) { c.login().queries(20).quit() },
+			client:  func(c *simulation.Client) { c.Login().Queries(20).Quit() },
 			account: "answered=21 session replayed",
 		},
 		{
 			name:    "pipelined queries",
-			client:  func(c *client) { c.login().pipeline(func() { c.queries(50) }).quit() },
+			client:  func(c *simulation.Client) { c.Login().Pipeline(func() { c.Queries(50) }).Quit() },
 			account: "answered=51 session replayed",
 		},
 		{
 			name: "commands of every kind",
-			client: func(c *client) {
-				c.login().command(mysql.ComInitDB, "shop", 11).command(mysql.ComPing, "", 11).command(mysql.ComStatistics, "", 30).
-					command(mysql.ComSetOption, "\x00\x00", 9).command(mysql.ComQuery, "bad", 40).query("select 1234").command(mysql.ComFieldList, "t\x00", 11).quit()
+			client: func(c *simulation.Client) {
+				c.Login().Command(mysql.ComInitDB, "shop", 11).Command(mysql.ComPing, "", 11).Command(mysql.ComStatistics, "", 30).
+					Command(mysql.ComSetOption, "\x00\x00", 9).Command(mysql.ComQuery, "bad", 40).Query("select 1234").Command(mysql.ComFieldList, "t\x00", 11).Quit()
 			},
 			account: "answered=8 errors=1 session replayed",
 		},
 		{
 			name:    "errors that are the server's answer to all",
-			client:  func(c *client) { c.login().query("bad").query("bad one").query("good").quit() },
+			client:  func(c *simulation.Client) { c.Login().Query("bad").Query("bad one").Query("good").Quit() },
 			account: "answered=4 errors=2 session replayed",
 		},
 		{
 			name: "results without DEPRECATE_EOF",
-			client: func(c *client) {
-				l := testLogin
+			client: func(c *simulation.Client) {
+				l := simulation.TestLogin
 				l.Capabilities &^= mysql.ClientDeprecateEOF
-				c.loginAs(l).queries(5)
-				id := c.prepare("p2c3 select ?, ?")
-				c.execute(id).close(id).quit()
+				c.LoginAs(l).Queries(5)
+				id := c.Prepare("p2c3 select ?, ?")
+				c.Execute(id).Close(id).Quit()
 			},
 			account: "answered=9 session replayed",
 		},
 		{
 			name:    "an old client, without plugins",
-			target:  func(v *server) { v.caps &^= mysql.ClientPluginAuth },
-			client:  func(c *client) { c.login().queries(2).quit() },
+			target:  func(v *simulation.Server) { v.Caps &^= mysql.ClientPluginAuth },
+			client:  func(c *simulation.Client) { c.Login().Queries(2).Quit() },
 			account: "answered=3 session replayed",
 		},
 		{
 			name: "commands that are never replayed",
-			client: func(c *client) {
-				c.login().queries(2).command(mysql.ComShutdown, "\x00", 9).forget(1).query("select 9").command(mysql.ComProcessKill, "abcd", 11).forget(1).queries(1).quit()
+			client: func(c *simulation.Client) {
+				c.Login().Queries(2).Command(mysql.ComShutdown, "\x00", 9).Forget(1).Query("select 9").Command(mysql.ComProcessKill, "abcd", 11).Forget(1).Queries(1).Quit()
 			},
 			account: "answered=5 skipped.policy=2 session replayed",
 		},
 		{
 			name:    "a command never replayed comes last",
-			client:  func(c *client) { c.login().queries(1).command(mysql.ComShutdown, "\x00", 9).forget(1).fin() },
+			client:  func(c *simulation.Client) { c.Login().Queries(1).Command(mysql.ComShutdown, "\x00", 9).Forget(1).Fin() },
 			account: "answered=1 skipped.policy=1 session replayed",
 		},
 		{
 			name: "a replica",
-			client: func(c *client) {
-				c.login().queries(2).command(mysql.ComBinlogDump, "1234567890", 100).forget(1).queries(1).forget(1).fin()
+			client: func(c *simulation.Client) {
+				c.Login().Queries(2).Command(mysql.ComBinlogDump, "1234567890", 100).Forget(1).Queries(1).Forget(1).Fin()
 			},
 			account: "answered=2 skipped.replication=2 session skipped replication",
 			paces:   oneByOne,
 		},
 		{
 			name: "a replica, faster than the target",
-			client: func(c *client) {
-				c.login().queries(2).command(mysql.ComRegisterSlave, "1234567890", 100).forget(3).fin()
+			client: func(c *simulation.Client) {
+				c.Login().Queries(2).Command(mysql.ComRegisterSlave, "1234567890", 100).Forget(3).Fin()
 			},
 			account: "skipped.replication=3 session skipped replication",
 			paces:   []string{"at once", "at once, merged"},
 		},
 		{
 			name:    "a command of no known number goes to the target as well",
-			client:  func(c *client) { c.login().command(0x7f, "x", 11).quit() },
+			client:  func(c *simulation.Client) { c.Login().Command(0x7f, "x", 11).Quit() },
 			account: "answered=2 session replayed",
 		},
 	})
@@ -154,35 +155,35 @@ func TestCommands(t *testing.T) {
 // TestSplitDoesNotMatter cuts one client's stream at every octet, and into
 // segments of every size.
 func TestSplitDoesNotMatter(t *testing.T) {
-	make := func() *client {
-		c := newClient().login().query("select 1")
-		a := c.prepare("p1c1 a")
-		c.execute(a).changeUser("other", "").load("LOAD DATA LOCAL INFILE 'f'", "one", "two")
-		b := c.prepare("p0c0 b")
-		c.execute(b).close(b).command(mysql.ComShutdown, "", 0).forget(1)
-		return c.query("select 2").quit()
+	make := func() *simulation.Client {
+		c := simulation.NewClient().Login().Query("select 1")
+		a := c.Prepare("p1c1 a")
+		c.Execute(a).ChangeUser("other", "").Load("LOAD DATA LOCAL INFILE 'f'", "one", "two")
+		b := c.Prepare("p0c0 b")
+		c.Execute(b).Close(b).Command(mysql.ComShutdown, "", 0).Forget(1)
+		return c.Query("select 2").Quit()
 	}
 	want := "answered=10 skipped.policy=1 session replayed"
-	try := func(c *client, p pace, what string) {
+	try := func(c *simulation.Client, p pace, what string) {
 		m := newSim(t)
 		m.play(c, p)
-		m.executed(c.expect)
+		m.executed(c.Expect)
 		if got := m.account(); got != want {
 			t.Fatalf("%s: account %s, want %s", what, got, want)
 		}
 		m.over()
 	}
 	size := 0
-	for _, it := range make().items {
-		size += len(it.b)
+	for _, it := range make().Items {
+		size += len(it.B)
 	}
 	for n := 1; n < size; n++ {
 		for _, p := range []pace{atOnce, lockstep} {
-			try(make().split(func() int { return n }), p, fmt.Sprintf("segments of %d", n))
-			try(make().merge().split(func() int { return n }), p, fmt.Sprintf("merged, segments of %d", n))
+			try(make().Split(func() int { return n }), p, fmt.Sprintf("segments of %d", n))
+			try(make().Merge().Split(func() int { return n }), p, fmt.Sprintf("merged, segments of %d", n))
 		}
 		first := true
-		c := make().split(func() int {
+		c := make().Split(func() int {
 			if first {
 				first = false
 				return n
@@ -204,16 +205,16 @@ func TestSizes(t *testing.T) {
 				}
 				m := newSim(t)
 				b := []byte(strings.Repeat("0123456789abcdef", n/16+1))[:n]
-				c := newClient().login().query("select 1")
+				c := simulation.NewClient().Login().Query("select 1")
 				p := atOnce
 				if where == "behind it" {
-					c.do(func(m *sim) { m.settle(time.Second) })
+					c.Do(func(m *sim) { m.settle(time.Second) })
 					p = func() int { return 1 }
 				}
-				c.query(string(b)).query("select 2").quit()
-				c.split(func() int { return 64 << 10 })
+				c.Query(string(b)).Query("select 2").Quit()
+				c.Split(func() int { return 64 << 10 })
 				m.play(c, p)
-				m.executed(c.expect)
+				m.executed(c.Expect)
 				if got := m.account(); got != "answered=4 session replayed" {
 					t.Error(got)
 				}
@@ -225,12 +226,12 @@ func TestSizes(t *testing.T) {
 
 func TestOpenedBeforeStart(t *testing.T) {
 	m := newSim(t)
-	c := newClient()
-	c.raw([]byte("the middle of a packet that is not known"))
-	c.answer(10)
-	c.queries(3)
-	c.expect = nil
-	c.fin()
+	c := simulation.NewClient()
+	c.Raw([]byte("the middle of a packet that is not known"))
+	c.Answer(10)
+	c.Queries(3)
+	c.Expect = nil
+	c.Fin()
 	m.call(func(e *Env) { m.sess.Captured(e, false) })
 	m.playOn(c, atOnce)
 	m.executed(nil)

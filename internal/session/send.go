@@ -269,7 +269,7 @@ func (s *Session) emit(e *Env, rec *record, b []byte) {
 
 // use says how a command on a statement, which begins with b, names it.
 func (s *Session) use(rec *record, b []byte) use {
-	return use{id: s.statementID(b), ack: rec.ack, at: rec.at, closes: rec.cmd == mysql.ComStmtClose, binds: rec.cmd == mysql.ComStmtExecute}
+	return use{id: s.statementID(b), ack: rec.ack, at: rec.at, closes: rec.cmd == mysql.ComStmtClose, binds: rec.cmd == mysql.ComStmtExecute || rec.cmd == mysql.ComStmtBulkExecute}
 }
 
 // refusal returns why a command whose gate is gateRefused is skipped.

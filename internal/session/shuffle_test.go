@@ -3,11 +3,11 @@ package session
 import (
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"testing"
 	"time"
 
 	"mrtecopy/internal/flow"
+	"mrtecopy/internal/simulation"
 	"mrtecopy/internal/wire"
 )
 
@@ -32,17 +32,20 @@ func shuffledReplay(t *testing.T, seed uint64, loses bool) {
 	r := rand.New(rand.NewPCG(seed, 5))
 	m := newSim(t)
 	m.env.StreamAbove = 64 + r.IntN(8000)
-	c := randomClient(r, false)
+	c := simulation.RandomClient(r, simulation.Habits{})
 	m.call(func(e *Env) { m.sess.Captured(e, true) })
-	m.sess.ProductionGreeted(c.dialect, c.dialect != nil)
+	m.greeted(c)
 	var stream flow.Stream
 	take := func(events []flow.Event) {
 		for i := range events {
 			m.call(func(e *Env) { happens(&m.sess, e, &events[i]) })
 		}
 	}
-	for _, s := range onTheWire(r, c, loses) {
+	for _, s := range simulation.OnTheWire(r, c, testFlow, simulation.Capture{Gaps: loses}) {
 		if s.Flow != testFlow {
+			if s.Flags.Has(wire.FIN) || m.sess.AwaitsLogin() {
+				continue // production's end, or its greeting
+			}
 			m.call(func(e *Env) { m.sess.ProductionHead(e, &s) })
 			continue
 		}
@@ -61,51 +64,11 @@ func shuffledReplay(t *testing.T, seed uint64, loses bool) {
 	}
 	m.settle(time.Minute)
 	if loses {
-		m.executedPart(c.expect)
+		m.executedPart(c.Expect)
 		return
 	}
-	m.executed(c.expect)
-	if n := m.env.Counts.Commands.Answered; n != c.commands {
-		t.Errorf("%d commands, but the account is %s", c.commands, m.account())
+	m.executed(c.Expect)
+	if n := m.env.Counts.Commands.Answered; n != c.Commands-c.LeftOut {
+		t.Errorf("%d commands, but the account is %s", c.Commands, m.account())
 	}
-}
-
-// onTheWire makes segments of what a client did, as they are captured.
-func onTheWire(r *rand.Rand, c *client, loses bool) (segs []wire.Segment) {
-	first := c.items[0]
-	start := first.end.Add(-len(first.b))
-	segs = append(segs, wire.Segment{Flow: testFlow, Seq: start.Add(-1), Flags: wire.SYN})
-	ack := first.ack
-	for _, it := range c.items {
-		switch it.kind {
-		case itemData:
-			at := it.end.Add(-len(it.b))
-			for b := it.b; len(b) > 0; {
-				n := min(len(b), 1+r.IntN([]int{3, 100, 1460, 60_000}[r.IntN(4)]))
-				segs = append(segs, wire.Segment{Flow: testFlow, Seq: at, Ack: it.ack, Flags: wire.ACK, Payload: slices.Clone(b[:n])})
-				at, b = at.Add(n), b[n:]
-			}
-			ack = it.ack
-		case itemPrepared:
-			segs = append(segs, wire.Segment{Flow: testFlow.Reverse(), Seq: it.at, Ack: it.ack, Flags: wire.ACK, Payload: it.b})
-		case itemFIN:
-			segs = append(segs, wire.Segment{Flow: testFlow, Seq: c.nxt.Add(-1), Ack: ack, Flags: wire.ACK | wire.FIN})
-		}
-	}
-	for range len(segs) / 8 {
-		i := 1 + r.IntN(len(segs)-1)
-		switch r.IntN(3) {
-		case 0: // repeated, soon or later
-			segs = slices.Insert(segs, min(len(segs), i+1+r.IntN(10)), segs[i])
-		case 1: // out of order; production's own are captured as it sends them
-			if j := i + 1; j < len(segs) && segs[i].Flow == testFlow && segs[j].Flow == testFlow {
-				segs[i], segs[j] = segs[j], segs[i]
-			}
-		default:
-			if loses && segs[i].Flags&wire.FIN == 0 {
-				segs = slices.Delete(segs, i, i+1)
-			}
-		}
-	}
-	return segs
 }

@@ -12,6 +12,7 @@ import (
 	"mrtecopy/internal/mysql"
 	"mrtecopy/internal/policy"
 	"mrtecopy/internal/seq"
+	"mrtecopy/internal/simulation"
 	"mrtecopy/internal/tcpstate"
 	"mrtecopy/internal/wire"
 )
@@ -25,7 +26,7 @@ type sim struct {
 	env  Env
 	sess Session
 
-	peer  peer
+	peer  simulation.Peer
 	way   intercept
 	loss  float64
 	delay time.Duration // of a turn
@@ -53,7 +54,7 @@ const testStreamAbove = 1 << 20
 
 func newSim(tb testing.TB) *sim {
 	m := &sim{tb: tb, rng: rand.New(rand.NewPCG(1, 2)), up: true, delay: 200 * time.Microsecond, iss: 0xfffffff0, mss: 1460}
-	m.peer.server = newServer()
+	m.peer.Server = simulation.NewServer()
 	m.env.StreamAbove = testStreamAbove
 	m.env.Judge = policy.NewJudge(policy.Config{Table: policy.Default()})
 	m.env.Now = time.Minute
@@ -151,9 +152,9 @@ func (m *sim) register() {
 func (m *sim) target() {
 	in := m.toTarget
 	m.toTarget = nil
-	out := m.peer.tick(m.env.Now)
+	out := m.peer.Tick(m.env.Now)
 	for i := range in {
-		out = append(out, m.peer.receive(m.env.Now, &in[i])...)
+		out = append(out, m.peer.Receive(m.env.Now, &in[i])...)
 	}
 	m.reply(out)
 }
@@ -240,7 +241,7 @@ func (m *sim) settle(limit time.Duration) {
 			continue
 		}
 		next := m.sess.Deadline()
-		if d := m.peer.deadline(); d != 0 && (next == 0 || d < next) {
+		if d := m.peer.Deadline(); d != 0 && (next == 0 || d < next) {
 			next = d
 		}
 		if next == 0 || next > until {
@@ -251,24 +252,24 @@ func (m *sim) settle(limit time.Duration) {
 }
 
 // feed gives the session one captured item.
-func (m *sim) feed(it *item) {
+func (m *sim) feed(it *simulation.Item) {
 	m.tb.Helper()
-	switch it.kind {
-	case itemData:
-		b := slices.Clone(it.b)
-		m.call(func(e *Env) { m.sess.Data(e, b, it.ack, it.end) })
+	switch it.Kind {
+	case simulation.ItemData:
+		b := slices.Clone(it.B)
+		m.call(func(e *Env) { m.sess.Data(e, b, it.Ack, it.End) })
 		clear(b) // the frame is gone
-	case itemGap:
-		m.call(func(e *Env) { m.sess.Gap(e, len(it.b), it.end) })
-	case itemPrepared:
-		seg := wire.Segment{Flow: testFlow.Reverse(), Seq: it.at, Ack: it.ack, Flags: wire.ACK, Payload: it.b}
+	case simulation.ItemGap:
+		m.call(func(e *Env) { m.sess.Gap(e, len(it.B), it.End) })
+	case simulation.ItemPrepared:
+		seg := wire.Segment{Flow: testFlow.Reverse(), Seq: it.At, Ack: it.Ack, Flags: wire.ACK, Payload: it.B}
 		m.call(func(e *Env) { m.sess.ProductionHead(e, &seg) })
-	case itemFIN:
+	case simulation.ItemFIN:
 		m.call(m.sess.ClientClosed)
-	case itemRST:
+	case simulation.ItemRST:
 		m.call(m.sess.ClientReset)
-	case itemDo:
-		it.do(m)
+	case simulation.ItemDo:
+		it.Do.(func(*sim))(m)
 	}
 }
 
@@ -279,18 +280,27 @@ type pace func() int
 func atOnce() int   { return 0 }
 func lockstep() int { return -1 }
 
+// greeted says what production greeted the client with.
+func (m *sim) greeted(c *simulation.Client) {
+	if c.Greeting == nil {
+		return
+	}
+	d := DialectOf(c.Greeting)
+	m.sess.ProductionGreeted(&d, true)
+}
+
 // play replays the client and lets the target catch up.
-func (m *sim) play(c *client, p pace) {
+func (m *sim) play(c *simulation.Client, p pace) {
 	m.tb.Helper()
 	m.call(func(e *Env) { m.sess.Captured(e, true) })
-	m.sess.ProductionGreeted(c.dialect, c.dialect != nil)
+	m.greeted(c)
 	m.playOn(c, p)
 }
 
-func (m *sim) playOn(c *client, p pace) {
+func (m *sim) playOn(c *simulation.Client, p pace) {
 	m.tb.Helper()
-	for i := range c.items {
-		m.feed(&c.items[i])
+	for i := range c.Items {
+		m.feed(&c.Items[i])
 		switch n := p(); {
 		case n < 0:
 			m.settle(time.Second / 10)
@@ -306,14 +316,14 @@ func (m *sim) playOn(c *client, p pace) {
 // executed verifies what the target executed.
 func (m *sim) executed(want []string) {
 	m.tb.Helper()
-	v := m.peer.server
+	v := m.peer.Server
 	if v == nil {
 		return // nothing listens
 	}
-	if len(v.faults) > 0 {
-		m.tb.Errorf("the target says: %s", strings.Join(v.faults, "; "))
+	if len(v.Faults) > 0 {
+		m.tb.Errorf("the target says: %s", strings.Join(v.Faults, "; "))
 	}
-	got := v.executed
+	got := v.Executed
 	for i := range max(len(got), len(want)) {
 		switch {
 		case i >= len(got):
@@ -330,12 +340,12 @@ func (m *sim) executed(want []string) {
 // the rest of the list got lost.
 func (m *sim) executedPart(want []string) {
 	m.tb.Helper()
-	v := m.peer.server
-	if len(v.faults) > 0 {
-		m.tb.Fatalf("the target says: %s", strings.Join(v.faults, "; "))
+	v := m.peer.Server
+	if len(v.Faults) > 0 {
+		m.tb.Fatalf("the target says: %s", strings.Join(v.Faults, "; "))
 	}
 	i := 0
-	for n, got := range v.executed {
+	for n, got := range v.Executed {
 		if strings.HasPrefix(got, "FILE") && strings.HasSuffix(got, `: ""`) {
 			continue // the file was lost
 		}
@@ -344,7 +354,7 @@ func (m *sim) executedPart(want []string) {
 		}
 		if i == len(want) {
 			m.tb.Fatalf("command %d was executed, but should not be (there): %s\nexecuted: %s\nexpected: %s",
-				n+1, got, strings.Join(v.executed, "\n  "), strings.Join(want, "\n  "))
+				n+1, got, strings.Join(v.Executed, "\n  "), strings.Join(want, "\n  "))
 		}
 		i++
 	}

@@ -276,7 +276,7 @@ type use struct {
 	ack    seq.Num       // the client's ACK number with it: production's answers before that it may have read
 	at     time.Duration // when it was captured
 	closes bool          // it is a COM_STMT_CLOSE
-	binds  bool          // it is a COM_STMT_EXECUTE
+	binds  bool          // it is a COM_STMT_EXECUTE, or one of several rows
 }
 
 // gate says whether the command may be sent: both servers' ids of its statement

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"mrtecopy/internal/simulation"
 	"mrtecopy/internal/tcpstate"
 )
 
@@ -12,21 +13,21 @@ import (
 func TestStop(t *testing.T) {
 	tests := []struct {
 		name   string
-		target func(*server)
-		client func() *client
+		target func(*simulation.Server)
+		client func() *simulation.Client
 		pace   pace
 	}{
 		{"replaying", nil, linkClient, func() int { return 1 }},
 		{"replaying what came at once", nil, linkClient, atOnce},
-		{"with something unanswered", func(v *server) { v.mute = "bad" }, linkClient, func() int { return 1 }},
-		{"idle", nil, func() *client { return newClient().login().queries(2) }, func() int { return 1 }},
+		{"with something unanswered", func(v *simulation.Server) { v.Mute = "bad" }, linkClient, func() int { return 1 }},
+		{"idle", nil, func() *simulation.Client { return simulation.NewClient().Login().Queries(2) }, func() int { return 1 }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			for at := 1; ; at++ {
 				m := newSim(t)
 				if tt.target != nil {
-					tt.target(m.peer.server)
+					tt.target(m.peer.Server)
 				}
 				c := tt.client()
 				m.call(func(e *Env) { m.sess.Captured(e, true) })
@@ -37,8 +38,8 @@ func TestStop(t *testing.T) {
 						m.call(m.sess.Stop)
 					}
 				}
-				for i := range c.items {
-					m.feed(&c.items[i])
+				for i := range c.Items {
+					m.feed(&c.Items[i])
 					for range tt.pace() {
 						if !stopped {
 							m.turn()
@@ -52,12 +53,12 @@ func TestStop(t *testing.T) {
 				if !stopped {
 					return
 				}
-				m.executedPart(append(c.expect, `COM_QUIT ""`)) // which is ours
+				m.executedPart(append(c.Expect, `COM_QUIT ""`)) // which is ours
 				if ph := m.sess.Phase(); ph >= Opening && !m.sess.Closed() {
 					t.Errorf("stopped at turn %d: the connection is in %v", at, m.sess.Conn.State())
 				}
 				m.call(m.sess.Break)
-				if m.sess.Conn.Fate() == tcpstate.Alive && m.sess.Conn.State() != tcpstate.Closed || m.peer.state != peerListen && m.peer.state != peerGone {
+				if m.sess.Conn.Fate() == tcpstate.Alive && m.sess.Conn.State() != tcpstate.Closed || m.peer.State != simulation.PeerListen && m.peer.State != simulation.PeerGone {
 					t.Errorf("stopped at turn %d: the target keeps the connection (ours is in %v)", at, m.sess.Conn.State())
 				}
 				if t.Failed() {
@@ -82,12 +83,12 @@ func TestStopAccount(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			m := newSim(t)
-			m.peer.server.mute = tt.mute
-			c := newClient().login().queries(4)
+			m.peer.Server.Mute = tt.mute
+			c := simulation.NewClient().Login().Queries(4)
 			m.call(func(e *Env) { m.sess.Captured(e, true) })
-			m.sess.ProductionGreeted(c.dialect, true)
-			for i := range c.items {
-				m.feed(&c.items[i])
+			m.greeted(c)
+			for i := range c.Items {
+				m.feed(&c.Items[i])
 			}
 			for range tt.turns {
 				m.turn()
@@ -97,7 +98,7 @@ func TestStopAccount(t *testing.T) {
 			if got := m.account(); got != tt.want {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}
-			if quits := m.peer.server.quitFIN; (quits == 1) != (tt.name == "all answered") {
+			if quits := m.peer.Server.QuitFIN; (quits == 1) != (tt.name == "all answered") {
 				t.Errorf("%d COM_QUITs", quits)
 			}
 		})

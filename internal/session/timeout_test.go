@@ -5,19 +5,22 @@ import (
 	"time"
 
 	"mrtecopy/internal/mysql"
+	"mrtecopy/internal/simulation"
 )
 
 // A target that owes an answer is given up once production's client has gone on
 // for longer than it may take, and no sooner.
 func TestResponseTimeout(t *testing.T) {
-	mute := func(v *server) { v.mute = "select mute" }
+	mute := func(v *simulation.Server) { v.Mute = "select mute" }
 	timeout := func(m *sim) { m.env.ResponseTimeout = time.Minute }
 	run(t, []scenario{
 		{
-			name:    "the client goes on",
-			target:  mute,
-			sim:     timeout,
-			client:  func(c *client) { c.login().query("select 1").query("select mute").query("select 2").forget(1) },
+			name:   "the client goes on",
+			target: mute,
+			sim:    timeout,
+			client: func(c *simulation.Client) {
+				c.Login().Query("select 1").Query("select mute").Query("select 2").Forget(1)
+			},
 			account: "answered=1 lost.response_timeout=2 session lost response_timeout",
 			open:    true, // the client has not left
 		},
@@ -25,32 +28,34 @@ func TestResponseTimeout(t *testing.T) {
 			name:    "the client leaves",
 			target:  mute,
 			sim:     timeout,
-			client:  func(c *client) { c.login().query("select 1").query("select mute").quit().forget(1) },
+			client:  func(c *simulation.Client) { c.Login().Query("select 1").Query("select mute").Quit().Forget(1) },
 			account: "answered=1 lost.response_timeout=2 session lost response_timeout",
 		},
 		{
 			name:    "the client waits, and so does production",
 			target:  mute,
 			sim:     timeout,
-			client:  func(c *client) { c.login().query("select 1").query("select mute") },
+			client:  func(c *simulation.Client) { c.Login().Query("select 1").Query("select mute") },
 			account: "answered=1 pending=1 session open",
 			open:    true,
 		},
 		{
-			name:    "no timeout is set",
-			target:  mute,
-			client:  func(c *client) { c.login().query("select 1").query("select mute").query("select 2").forget(1) },
+			name:   "no timeout is set",
+			target: mute,
+			client: func(c *simulation.Client) {
+				c.Login().Query("select 1").Query("select mute").Query("select 2").Forget(1)
+			},
 			account: "answered=1 pending=2 session open",
 			open:    true,
 		},
 		{
 			name: "no intercept sees the replies meanwhile",
 			sim:  timeout,
-			client: func(c *client) {
-				c.login().query("select 1").do(func(m *sim) { m.linkDown() })
-				c.query("select 2").query("select 3")
-				c.do(func(m *sim) { m.env.Now += time.Hour; m.linkUp() })
-				c.quit()
+			client: func(c *simulation.Client) {
+				c.Login().Query("select 1").Do(func(m *sim) { m.linkDown() })
+				c.Query("select 2").Query("select 3")
+				c.Do(func(m *sim) { m.env.Now += time.Hour; m.linkUp() })
+				c.Quit()
 			},
 			account: "answered=4 session replayed",
 			paces:   oneByOne,
@@ -80,14 +85,14 @@ func TestConnectionIDs(t *testing.T) {
 	known := ids{}
 	m.env.IDs = known
 	m.sess.ProductionConnected(4711)
-	c := newClient().login()
+	c := simulation.NewClient().Login()
 	m.play(c, lockstep)
 	const target = 7 // as the model greets
 	if got := known[4711]; got != target || len(known) != 1 {
 		t.Errorf("known are %v", known)
 	}
-	c.items = nil
-	c.command(mysql.ComQuit, "", 0).fin()
+	c.Items = nil
+	c.Command(mysql.ComQuit, "", 0).Fin()
 	m.playOn(c, lockstep)
 	if len(known) > 0 {
 		t.Errorf("known at the end are %v", known)
@@ -109,17 +114,17 @@ func TestKilledSession(t *testing.T) {
 			m := newSim(t)
 			known := ids{}
 			m.env.IDs = known
-			m.peer.server.mute = "select sleep"
+			m.peer.Server.Mute = "select sleep"
 			m.sess.ProductionConnected(4711)
-			c := newClient().login().query("select 1").query("select sleep(20)")
-			c.do(func(m *sim) {
+			c := simulation.NewClient().Login().Query("select 1").Query("select sleep(20)")
+			c.Do(func(m *sim) {
 				m.settle(time.Second / 10)
 				if tt.killed {
 					known[4711] = killedID
 				}
-				m.reply(m.peer.leave(m.env.Now))
+				m.reply(m.peer.Leave(m.env.Now))
 			})
-			c.fin()
+			c.Fin()
 			m.play(c, lockstep)
 			if got := m.account(); got != tt.account {
 				t.Errorf("account: %s, want %s", got, tt.account)

@@ -8,6 +8,7 @@ import (
 
 	"mrtecopy/internal/mysql"
 	"mrtecopy/internal/policy"
+	"mrtecopy/internal/simulation"
 )
 
 // judging replaces the judge.
@@ -30,99 +31,99 @@ func TestPolicy(t *testing.T) {
 	run(t, []scenario{
 		{
 			name: "what would harm the target is left out, and the session stays in step",
-			client: func(c *client) {
-				c.login().query("select 1").query("SET GLOBAL x = 1").forget(1).query("/* */ shutdown").forget(1)
-				c.command(mysql.ComShutdown, "\x00", 9).forget(1).query("select 2").quit()
+			client: func(c *simulation.Client) {
+				c.Login().Query("select 1").Query("SET GLOBAL x = 1").Forget(1).Query("/* */ shutdown").Forget(1)
+				c.Command(mysql.ComShutdown, "\x00", 9).Forget(1).Query("select 2").Quit()
 			},
 			account: "answered=3 skipped.policy=3 session replayed",
 		},
 		{
 			name: "the operator allows it",
 			sim:  judging(policy.Config{Table: all}),
-			client: func(c *client) {
-				c.login().query("SET GLOBAL x = 1").command(mysql.ComShutdown, "\x00", 9).quit()
+			client: func(c *simulation.Client) {
+				c.Login().Query("SET GLOBAL x = 1").Command(mysql.ComShutdown, "\x00", 9).Quit()
 			},
 			account: "answered=3 session replayed",
 		},
 		{
 			name:   "a statement that is left out takes with it what uses it",
-			target: func(v *server) { v.nextID = 7 },
-			client: func(c *client) {
-				c.login()
-				a := c.prepare("p0c0 a")
-				b := c.prepare("set global x = ?")
-				c.forget(1)
-				d := c.prepare("p0c0 d")
-				c.execute(a)
-				c.execute(b).statement(mysql.ComStmtReset, b, "").close(b).forget(3)
-				c.execute(d).quit()
+			target: func(v *simulation.Server) { v.NextID = 7 },
+			client: func(c *simulation.Client) {
+				c.Login()
+				a := c.Prepare("p0c0 a")
+				b := c.Prepare("set global x = ?")
+				c.Forget(1)
+				d := c.Prepare("p0c0 d")
+				c.Execute(a)
+				c.Execute(b).Statement(mysql.ComStmtReset, b, "").Close(b).Forget(3)
+				c.Execute(d).Quit()
 			},
 			account: "answered=5 skipped.policy=4 session replayed",
 		},
 		{
 			name: "one among several statements",
-			client: func(c *client) {
-				l := testLogin
+			client: func(c *simulation.Client) {
+				l := simulation.TestLogin
 				l.Capabilities |= mysql.ClientMultiStatements
-				c.loginAs(l).query("select 1; select 2").query("select 1; set global x = 1").forget(1).quit()
+				c.LoginAs(l).Query("select 1; select 2").Query("select 1; set global x = 1").Forget(1).Quit()
 			},
 			account: "answered=2 skipped.policy=1 session replayed",
 		},
 		{
 			name: "several statements since COM_SET_OPTION",
-			client: func(c *client) {
-				c.login().query("select ';'; set global x = 1")
-				c.command(mysql.ComSetOption, "\x00\x00", 9).query("select 1; set global x = 1").forget(1)
-				c.command(mysql.ComSetOption, "\x01\x00", 9).query("select ';'; set global x = 1").quit()
+			client: func(c *simulation.Client) {
+				c.Login().Query("select ';'; set global x = 1")
+				c.Command(mysql.ComSetOption, "\x00\x00", 9).Query("select 1; set global x = 1").Forget(1)
+				c.Command(mysql.ComSetOption, "\x01\x00", 9).Query("select ';'; set global x = 1").Quit()
 			},
 			account: "answered=5 skipped.policy=1 session replayed",
 		},
 		{
 			name: "a long one, by its end",
-			client: func(c *client) {
-				c.login().query("select '" + strings.Repeat("x", 2<<20) + "' INTO OUTFILE 'f'").forget(1).query("select 1").quit()
+			client: func(c *simulation.Client) {
+				c.Login().Query("select '" + strings.Repeat("x", 2<<20) + "' INTO OUTFILE 'f'").Forget(1).Query("select 1").Quit()
 			},
 			account: "answered=2 skipped.policy=1 session replayed",
 			paces:   oneByOne,
 		},
 		{
 			name: "one of several packets, by its end",
-			client: func(c *client) {
-				c.login().query("select '" + strings.Repeat("x", 17<<20) + "' INTO OUTFILE 'f'").forget(1).query("select 1").quit()
+			client: func(c *simulation.Client) {
+				c.Login().Query("select '" + strings.Repeat("x", 17<<20) + "' INTO OUTFILE 'f'").Forget(1).Query("select 1").Quit()
 			},
 			account: "answered=2 skipped.policy=1 session replayed",
 			paces:   oneByOne,
 		},
 		{
 			name: "one of several packets, over the border of two",
-			client: func(c *client) {
-				c.login().query("select '" + strings.Repeat("x", mysql.MaxPayload-len(" select '' INTO OUT")) + "' INTO OUTFILE 'f'").forget(1).query("select 1").quit()
+			client: func(c *simulation.Client) {
+				c.Login().Query("select '" + strings.Repeat("x", mysql.MaxPayload-len(" select '' INTO OUT")) + "' INTO OUTFILE 'f'").Forget(1).Query("select 1").Quit()
 			},
 			account: "answered=2 skipped.policy=1 session replayed",
 			paces:   oneByOne,
 		},
 		{
 			name: "one of several packets that does no harm",
-			client: func(c *client) {
-				c.login().query("select '" + strings.Repeat("x", 17<<20) + "'").query("select 1").quit()
+			client: func(c *simulation.Client) {
+				c.Login().Query("select '" + strings.Repeat("x", 17<<20) + "'").Query("select 1").Quit()
 			},
 			account: "answered=3 session replayed",
 			paces:   oneByOne,
 		},
 		{
 			name: "one too long to be read",
-			client: func(c *client) {
-				c.login().query("select '" + strings.Repeat("x", 66<<20) + "'").forget(1).query("select 1").quit()
-				c.split(func() int { return 1 << 20 })
+			client: func(c *simulation.Client) {
+				c.Login().Query("select '" + strings.Repeat("x", 66<<20) + "'").Forget(1).Query("select 1").Quit()
+				c.Split(func() int { return 1 << 20 })
 			},
 			account: "answered=2 skipped.policy=1 session replayed",
 			paces:   oneByOne,
 		},
 		{
 			name: "one too long to be read that only inserts",
-			client: func(c *client) {
-				c.login().query("insert '" + strings.Repeat("x", 66<<20) + "'").query("select 1").quit()
-				c.split(func() int { return 1 << 20 })
+			client: func(c *simulation.Client) {
+				c.Login().Query("insert '" + strings.Repeat("x", 66<<20) + "'").Query("select 1").Quit()
+				c.Split(func() int { return 1 << 20 })
 			},
 			account: "answered=3 session replayed",
 			paces:   oneByOne,
@@ -130,19 +131,19 @@ func TestPolicy(t *testing.T) {
 		{
 			name: "KILL of a connection that is replayed",
 			sim:  killing,
-			client: func(c *client) {
-				c.login().query("KILL 4711").query("kill query 4711 -- slow")
-				c.command(mysql.ComProcessKill, "\x67\x12\x00\x00", 11).quit()
-				c.expect = []string{`COM_QUERY "KILL 11"`, `COM_QUERY "kill query 11 -- slow"`, `COM_PROCESS_KILL "\v\x00\x00\x00"`, `COM_QUIT ""`}
+			client: func(c *simulation.Client) {
+				c.Login().Query("KILL 4711").Query("kill query 4711 -- slow")
+				c.Command(mysql.ComProcessKill, "\x67\x12\x00\x00", 11).Quit()
+				c.Expect = []string{`COM_QUERY "KILL 11"`, `COM_QUERY "kill query 11 -- slow"`, `COM_PROCESS_KILL "\v\x00\x00\x00"`, `COM_QUIT ""`}
 			},
 			account: "answered=4 session replayed",
 		},
 		{
 			name: "KILL, where production has query attributes",
 			sim:  killing,
-			client: func(c *client) {
-				c.speak(true, mysql.CompressionNone).loginSpeaking().query("KILL 4711").quit()
-				c.expect[0] = `COM_QUERY "KILL 11"`
+			client: func(c *simulation.Client) {
+				c.Speak(true, mysql.CompressionNone).LoginSpeaking().Query("KILL 4711").Quit()
+				c.Expect[0] = `COM_QUERY "KILL 11"`
 			},
 			account: "answered=2 session replayed",
 		},
@@ -150,20 +151,20 @@ func TestPolicy(t *testing.T) {
 			name:   "KILL, where both have query attributes",
 			sim:    killing,
 			target: withAttributes,
-			client: func(c *client) {
-				c.speak(true, mysql.CompressionNone).loginSpeaking().query("KILL 4711").quit()
-				c.expect[0] = `COM_QUERY "KILL 11"`
+			client: func(c *simulation.Client) {
+				c.Speak(true, mysql.CompressionNone).LoginSpeaking().Query("KILL 4711").Quit()
+				c.Expect[0] = `COM_QUERY "KILL 11"`
 			},
 			account: "answered=2 session replayed",
 		},
 		{
 			name: "KILL of anybody else",
 			sim:  killing,
-			client: func(c *client) {
-				l := testLogin
+			client: func(c *simulation.Client) {
+				l := simulation.TestLogin
 				l.Capabilities |= mysql.ClientMultiStatements
-				c.loginAs(l).query("KILL 4712").query("KILL USER app").query("KILL 4711; KILL 4712").forget(3)
-				c.command(mysql.ComProcessKill, "\x01\x00\x00\x00", 11).forget(1).quit()
+				c.LoginAs(l).Query("KILL 4712").Query("KILL USER app").Query("KILL 4711; KILL 4712").Forget(3)
+				c.Command(mysql.ComProcessKill, "\x01\x00\x00\x00", 11).Forget(1).Quit()
 			},
 			account: "answered=1 skipped.policy=4 session replayed",
 		},
@@ -174,13 +175,13 @@ func TestOnlyRead(t *testing.T) {
 	run(t, []scenario{{
 		name: "only reads",
 		sim:  judging(policy.Config{Table: policy.Default(), OnlyRead: true}),
-		client: func(c *client) {
-			c.login().query("begin").query("select 1")
-			c.query("insert into t values (1)").query("select 1 for update").query("load data local infile 'f' into table t").forget(3)
-			a := c.prepare("delete from t")
-			c.forget(1)
-			c.execute(a).forget(1)
-			c.command(mysql.ComInitDB, "shop", 11).query("commit").quit()
+		client: func(c *simulation.Client) {
+			c.Login().Query("begin").Query("select 1")
+			c.Query("insert into t values (1)").Query("select 1 for update").Query("load data local infile 'f' into table t").Forget(3)
+			a := c.Prepare("delete from t")
+			c.Forget(1)
+			c.Execute(a).Forget(1)
+			c.Command(mysql.ComInitDB, "shop", 11).Query("commit").Quit()
 		},
 		account: "answered=5 skipped.only_read=5 session replayed",
 	}})
@@ -194,8 +195,8 @@ func TestFilter(t *testing.T) {
 		}
 		return m
 	}
-	plain := func(c *client) { c.login().query("select 1").quit() }
-	none := func(c *client) { plain(c); c.expect = nil }
+	plain := func(c *simulation.Client) { c.Login().Query("select 1").Quit() }
+	none := func(c *simulation.Client) { plain(c); c.Expect = nil }
 	run(t, []scenario{
 		{name: "a user that is wanted", sim: filtering(Filter{Users: set("app")}), client: plain, account: "answered=2 session replayed"},
 		{name: "a user that is not", sim: filtering(Filter{Users: set("other")}), client: none, account: "skipped.user=2 session skipped user"},
@@ -203,8 +204,8 @@ func TestFilter(t *testing.T) {
 		{
 			name: "a session that changes to one that is left out",
 			sim:  filtering(Filter{ExcludeUsers: set("other")}),
-			client: func(c *client) {
-				c.login().query("select 1").changeUser("other", "").query("select 2").quit().forget(3)
+			client: func(c *simulation.Client) {
+				c.Login().Query("select 1").ChangeUser("other", "").Query("select 2").Quit().Forget(3)
 			},
 			account: "answered=1 skipped.user=3 session skipped user",
 			paces:   oneByOne,
@@ -212,21 +213,21 @@ func TestFilter(t *testing.T) {
 		{
 			name: "schemas",
 			sim:  filtering(Filter{Schemas: set("shop", "my shop")}),
-			client: func(c *client) {
-				c.login().query("select 1").query("USE other").query("select 2").forget(1)
-				a := c.prepare("p0c0 a")
-				c.forget(1)
-				c.command(mysql.ComFieldList, "t\x00", 11).forget(1).command(mysql.ComPing, "", 11)
-				c.command(mysql.ComInitDB, "shop", 11).query("select 3").execute(a).forget(1)
-				c.changeUser("app", "").query("select 4").forget(1).query("use `my shop`").query("select 5").quit()
+			client: func(c *simulation.Client) {
+				c.Login().Query("select 1").Query("USE other").Query("select 2").Forget(1)
+				a := c.Prepare("p0c0 a")
+				c.Forget(1)
+				c.Command(mysql.ComFieldList, "t\x00", 11).Forget(1).Command(mysql.ComPing, "", 11)
+				c.Command(mysql.ComInitDB, "shop", 11).Query("select 3").Execute(a).Forget(1)
+				c.ChangeUser("app", "").Query("select 4").Forget(1).Query("use `my shop`").Query("select 5").Quit()
 			},
 			account: "answered=9 skipped.schema=5 session replayed",
 		},
 		{
 			name: "statements by their text",
 			sim:  judging(policy.Config{Table: policy.Default(), Exclude: []*regexp.Regexp{regexp.MustCompile(`(?i)audit`)}}),
-			client: func(c *client) {
-				c.login().query("select 1").query("insert into Audit values (1)").forget(1).quit()
+			client: func(c *simulation.Client) {
+				c.Login().Query("select 1").Query("insert into Audit values (1)").Forget(1).Quit()
 			},
 			account: "answered=2 skipped.excluded=1 session replayed",
 		},
@@ -240,16 +241,16 @@ func TestTooLongToJudge(t *testing.T) {
 	all[policy.Unclear] = policy.Replay
 	tooLong := "/*" + strings.Repeat("x", maxJudged+1<<20) + "*/ select 2"
 	long := "/*" + strings.Repeat("x", 15<<20) + "*/ select 3"
-	says := func(schema string) func(c *client) {
-		return func(c *client) {
-			c.login().query("USE " + schema).query(tooLong).query(long).query("select 4")
+	says := func(schema string) func(c *simulation.Client) {
+		return func(c *simulation.Client) {
+			c.Login().Query("USE " + schema).Query(tooLong).Query(long).Query("select 4")
 			switch schema {
 			case "left_out":
-				c.forget(3)
+				c.Forget(3)
 			case "unclear":
-				c.expect = slices.Delete(c.expect, 1, 2)
+				c.Expect = slices.Delete(c.Expect, 1, 2)
 			}
-			c.quit().split(func() int { return 64 << 10 })
+			c.Quit().Split(func() int { return 64 << 10 })
 		}
 	}
 	run(t, []scenario{

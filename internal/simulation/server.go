@@ -1,4 +1,4 @@
-package session
+package simulation
 
 import (
 	"bytes"
@@ -9,37 +9,37 @@ import (
 	"mrtecopy/internal/mysql"
 )
 
-// A server is a model of the target: it answers commands, and writes down what
+// A Server is a model of the target: it answers commands, and writes down what
 // it executed, with a statement's text in place of its id. Whatever does not
 // fit the protocol is a fault.
-type server struct {
+type Server struct {
 	// How it behaves.
-	version  string
-	caps     mysql.Capabilities
-	greeting []byte // a payload in place of a greeting
-	login    loginStyle
-	nextID   uint32 // of the next statement
-	mute     string // a query that begins so is never answered
-	noFiles  bool   // LOAD DATA LOCAL is refused
+	Version  string
+	Caps     mysql.Capabilities
+	Greeting []byte // a payload in place of a greeting
+	Login    LoginStyle
+	NextID   uint32 // of the next statement
+	Mute     string // a query that begins so is never answered
+	NoFiles  bool   // LOAD DATA LOCAL is refused
 	password string
 
-	executed []string
-	faults   []string
+	Executed []string
+	Faults   []string
 	conn     serverConn
 	users    []string // who logged in, with the schema
-	quitFIN  int      // COM_QUITs that came in one segment with the FIN
+	QuitFIN  int      // COM_QUITs that came in one segment with the FIN
 	cut      bool     // the connection was reset
 	leaves   bool     // it closes the connection after what it has said
 }
 
-type loginStyle uint8
+type LoginStyle uint8
 
 const (
-	loginAtOnce loginStyle = iota
-	loginSwitch
-	loginRefused
-	loginForeign // by a plugin that cannot be spoken
-	loginMore    // by more than a hash
+	LoginAtOnce LoginStyle = iota
+	LoginSwitch
+	LoginRefused
+	LoginForeign // by a plugin that cannot be spoken
+	LoginMore    // by more than a hash
 )
 
 // A serverConn is a server's state of one connection.
@@ -70,25 +70,25 @@ const (
 	forNothing
 )
 
-const modelCaps = mysql.ClientLongPassword | mysql.ClientFoundRows | mysql.ClientLongFlag | mysql.ClientConnectWithDB |
+const ModelCaps = mysql.ClientLongPassword | mysql.ClientFoundRows | mysql.ClientLongFlag | mysql.ClientConnectWithDB |
 	mysql.ClientLocalFiles | mysql.ClientProtocol41 | mysql.ClientTransactions | mysql.ClientSecureConnection | mysql.ClientMultiStatements |
 	mysql.ClientMultiResults | mysql.ClientPSMultiResults | mysql.ClientPluginAuth | mysql.ClientConnectAttrs |
 	mysql.ClientPluginAuthLenencClientData | mysql.ClientDeprecateEOF | mysql.ClientSSL | mysql.ClientCompress
 
-func newServer() *server {
-	return &server{version: "5.5.5-10.11.18-MariaDB", caps: modelCaps, nextID: 1, password: "secret"}
+func NewServer() *Server {
+	return &Server{Version: "5.5.5-10.11.18-MariaDB", Caps: ModelCaps, NextID: 1, password: "secret"}
 }
 
-func (v *server) fault(format string, args ...any) {
-	v.faults = append(v.faults, fmt.Sprintf(format, args...))
+func (v *Server) fault(format string, args ...any) {
+	v.Faults = append(v.Faults, fmt.Sprintf(format, args...))
 }
 
-func (v *server) connect() {
+func (v *Server) connect() {
 	v.conn = serverConn{statements: make(map[uint32]string), long: make(map[uint32][]byte), seq: 1}
 	v.cut, v.leaves = false, false
 }
 
-func (v *server) salt() (s [mysql.SaltSize]byte) {
+func (v *Server) salt() (s [mysql.SaltSize]byte) {
 	v.conn.salt++
 	for i := range s {
 		s[i] = v.conn.salt*7 + byte(i) + 1
@@ -96,32 +96,32 @@ func (v *server) salt() (s [mysql.SaltSize]byte) {
 	return s
 }
 
-func (v *server) saltNow() (s [mysql.SaltSize]byte) {
+func (v *Server) saltNow() (s [mysql.SaltSize]byte) {
 	v.conn.salt--
 	return v.salt()
 }
 
 // say appends a packet and expects the next sequence id.
-func (v *server) say(b []byte, payload ...byte) []byte {
+func (v *Server) say(b []byte, payload ...byte) []byte {
 	b = append(mysql.AppendHeader(b, len(payload), v.conn.seq), payload...)
 	v.conn.seq++
 	return b
 }
 
-func (v *server) greet() []byte {
+func (v *Server) greet() []byte {
 	v.conn.seq = 0
-	if v.greeting != nil {
+	if v.Greeting != nil {
 		v.conn.wait = forNothing
 		v.leaves = true
-		return v.say(nil, v.greeting...)
+		return v.say(nil, v.Greeting...)
 	}
-	g := mysql.Greeting{Version: v.version, ConnectionID: 7, Salt: v.salt(), Capabilities: v.caps, Charset: 45, Status: 2, Plugin: mysql.PluginNativePassword}
+	g := mysql.Greeting{Version: v.Version, ConnectionID: 7, Salt: v.salt(), Capabilities: v.Caps, Charset: 45, Status: 2, Plugin: mysql.PluginNativePassword}
 	return v.say(nil, g.Append(nil)...)
 }
 
 // receive takes octets and returns the answers. fin says that the client's FIN
 // comes with them.
-func (v *server) receive(b []byte, fin bool) (out []byte) {
+func (v *Server) receive(b []byte, fin bool) (out []byte) {
 	c := &v.conn
 	c.in = append(c.in, b...)
 	for {
@@ -147,7 +147,7 @@ func (v *server) receive(b []byte, fin bool) (out []byte) {
 	}
 }
 
-func (v *server) packet(out, p []byte, more bool) []byte {
+func (v *Server) packet(out, p []byte, more bool) []byte {
 	c := &v.conn
 	switch c.wait {
 	case forLogin:
@@ -165,7 +165,7 @@ func (v *server) packet(out, p []byte, more bool) []byte {
 			c.file = append(c.file, p...)
 			return out
 		}
-		v.executed = append(v.executed, fmt.Sprintf("FILE of %s: %s", c.loading, short(c.file)))
+		v.Executed = append(v.Executed, fmt.Sprintf("FILE of %s: %s", c.loading, Short(c.file)))
 		c.file, c.wait = nil, forCommand
 		out = v.ok(out)
 		c.seq = 0
@@ -183,7 +183,7 @@ func (v *server) packet(out, p []byte, more bool) []byte {
 	return out
 }
 
-func (v *server) takeLogin(out, p []byte) []byte {
+func (v *Server) takeLogin(out, p []byte) []byte {
 	c := &v.conn
 	l, err := mysql.ParseLogin(p)
 	if err != nil {
@@ -191,13 +191,13 @@ func (v *server) takeLogin(out, p []byte) []byte {
 		c.wait = forNothing
 		return out
 	}
-	c.caps = l.Capabilities & v.caps
+	c.caps = l.Capabilities & v.Caps
 	if l.Capabilities&(mysql.ClientSSL|mysql.ClientCompress) != 0 {
 		v.fault("login with capabilities %x", l.Capabilities)
 	}
 	v.users = append(v.users, l.User+"/"+l.Schema)
-	switch v.login {
-	case loginAtOnce:
+	switch v.Login {
+	case LoginAtOnce:
 		salt := v.saltNow()
 		if !bytes.Equal(l.AuthResponse, mysql.NativePassword(salt[:], v.password)) {
 			v.fault("wrong proof %x", l.AuthResponse)
@@ -205,35 +205,35 @@ func (v *server) takeLogin(out, p []byte) []byte {
 		c.wait = forCommand
 		out = v.ok(out)
 		c.seq = 0
-	case loginSwitch:
+	case LoginSwitch:
 		out = v.authSwitch(out, mysql.PluginNativePassword)
 		c.wait = forProof
-	case loginRefused:
+	case LoginRefused:
 		out = v.err(out, 1045, "Access denied")
 		v.leaves = true
-	case loginForeign:
+	case LoginForeign:
 		out = v.authSwitch(out, "auth_gssapi_client")
 		c.wait = forNothing
-	case loginMore:
+	case LoginMore:
 		out = v.say(out, 1, 4)
 		c.wait = forNothing
 	}
 	return out
 }
 
-func (v *server) authSwitch(out []byte, plugin string) []byte {
+func (v *Server) authSwitch(out []byte, plugin string) []byte {
 	salt := v.salt()
 	p := append([]byte{0xfe}, plugin...)
 	return v.say(out, append(append(append(p, 0), salt[:]...), 0)...)
 }
 
-func (v *server) ok(out []byte) []byte { return v.say(out, 0, 0, 0, 2, 0, 0, 0) }
+func (v *Server) ok(out []byte) []byte { return v.say(out, 0, 0, 0, 2, 0, 0, 0) }
 
-func (v *server) err(out []byte, code uint16, text string) []byte {
+func (v *Server) err(out []byte, code uint16, text string) []byte {
 	return v.say(out, append([]byte{0xff, byte(code), byte(code >> 8), '#', 'H', 'Y', '0', '0', '0'}, text...)...)
 }
 
-func (v *server) eof(out []byte, ok bool) []byte {
+func (v *Server) eof(out []byte, ok bool) []byte {
 	if ok && v.conn.caps.Has(mysql.ClientDeprecateEOF) {
 		return v.say(out, 0xfe, 0, 0, 2, 0, 0, 0)
 	}
@@ -241,7 +241,7 @@ func (v *server) eof(out []byte, ok bool) []byte {
 }
 
 // command executes a command and answers it.
-func (v *server) command(out, p []byte) []byte {
+func (v *Server) command(out, p []byte) []byte {
 	c := &v.conn
 	if len(p) == 0 {
 		v.fault("empty command")
@@ -270,11 +270,11 @@ func (v *server) command(out, p []byte) []byte {
 	if cmd == mysql.ComChangeUser {
 		said = bytes.TrimRight(said, "\x00") // attributes, and what is put behind them
 	}
-	v.executed = append(v.executed, fmt.Sprintf("%s %s", cmd, short(said)))
+	v.Executed = append(v.Executed, fmt.Sprintf("%s %s", cmd, Short(said)))
 	switch cmd {
 	case mysql.ComQuit:
 		if c.finLast {
-			v.quitFIN++
+			v.QuitFIN++
 		}
 		v.leaves = true
 		c.wait = forNothing
@@ -304,7 +304,7 @@ func (v *server) command(out, p []byte) []byte {
 		return v.say(out, []byte("Uptime: 1")...)
 	}
 	switch {
-	case v.mute != "" && strings.HasPrefix(text, v.mute):
+	case v.Mute != "" && strings.HasPrefix(text, v.Mute):
 		c.muted = true
 		return out
 	case strings.HasPrefix(text, "bad"):
@@ -320,7 +320,7 @@ func (v *server) command(out, p []byte) []byte {
 		}
 		return v.eof(out, true)
 	case strings.Contains(text, "LOAD DATA LOCAL"):
-		if v.noFiles {
+		if v.NoFiles {
 			return v.err(out, 3948, "Loading local data is disabled")
 		}
 		c.wait, c.loading = forFile, text[:min(len(text), 40)]
@@ -331,11 +331,11 @@ func (v *server) command(out, p []byte) []byte {
 
 // prepare answers "!text" and "^text" with an error; "p2c1 text" has two parameters and a
 // column.
-func (v *server) prepare(out []byte, text string) []byte {
+func (v *Server) prepare(out []byte, text string) []byte {
 	c := &v.conn
 	c.last = 0
-	id := v.nextID
-	v.nextID++ // a failed one takes an id, too
+	id := v.NextID
+	v.NextID++ // a failed one takes an id, too
 	if text != "" && (text[0] == '!' || text[0] == '^') {
 		return v.err(out, 1064, "You have an error in your SQL syntax")
 	}
@@ -356,10 +356,10 @@ func (v *server) prepare(out []byte, text string) []byte {
 }
 
 // statement executes a command on a prepared statement.
-func (v *server) statement(out []byte, cmd mysql.Command, p []byte) []byte {
+func (v *Server) statement(out []byte, cmd mysql.Command, p []byte) []byte {
 	c := &v.conn
 	id := binary.LittleEndian.Uint32(p[1:])
-	if id == lastPrepared && strings.Contains(v.version, "MariaDB") {
+	if id == 0xffffffff && strings.Contains(v.Version, "MariaDB") {
 		id = c.last
 	}
 	text, known := c.statements[id]
@@ -375,7 +375,7 @@ func (v *server) statement(out []byte, cmd mysql.Command, p []byte) []byte {
 		}
 		p = plain
 	}
-	v.executed = append(v.executed, fmt.Sprintf("%s {%s} %s", cmd, text, short(p[5:])))
+	v.Executed = append(v.Executed, fmt.Sprintf("%s {%s} %s", cmd, text, Short(p[5:])))
 	switch {
 	case cmd == mysql.ComStmtClose:
 		delete(c.statements, id)
@@ -397,16 +397,16 @@ func (v *server) statement(out []byte, cmd mysql.Command, p []byte) []byte {
 }
 
 // end says what a server says when the client's FIN comes.
-func (v *server) end() []byte {
-	if v.conn.wait == forCommand && strings.HasPrefix(v.version, "9.") {
+func (v *Server) end() []byte {
+	if v.conn.wait == forCommand && strings.HasPrefix(v.Version, "9.") {
 		v.conn.seq = 0
 		return v.err(nil, 1158, "Got an error reading communication packets")
 	}
 	return nil
 }
 
-// short shows octets, long ones by their size and sum.
-func short(b []byte) string {
+// Short shows octets, long ones by their size and sum.
+func Short(b []byte) string {
 	if len(b) <= 200 {
 		return fmt.Sprintf("%q", b)
 	}

@@ -1,4 +1,4 @@
-package session
+package simulation
 
 import (
 	"bytes"
@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -20,28 +21,28 @@ var someAttributes = []string{
 	"\x02\x01\x01\x01\x06\x00\x01n\x08\x00\x01i\x01\x00\x00\x00\x00\x00\x00\x00",
 }
 
-// speak makes the client use query attributes, toward a production that has
+// Speak makes the client use query attributes, toward a production that has
 // them.
-func (c *client) speak(attributes bool, how mysql.Compression) *client {
-	c.attributes, c.how = attributes, how
-	caps := modelCaps
+func (c *Client) Speak(attributes bool, how mysql.Compression) *Client {
+	c.attributes, c.How = attributes, how
+	caps := ModelCaps
 	if attributes {
 		caps |= mysql.ClientQueryAttributes
 	}
-	c.dialect = &Dialect{Capabilities: caps | mysql.ClientZstdCompressionAlgorithm, Charset: 45, Version: mysql.Version{Major: 9, Minor: 7}}
+	c.Greeting = &mysql.Greeting{Version: "9.7.0", Capabilities: caps | mysql.ClientZstdCompressionAlgorithm, Charset: 45, Plugin: mysql.PluginNativePassword}
 	return c
 }
 
-// loginSpeaking logs in with the capabilities that speak chose.
-func (c *client) loginSpeaking() *client {
-	l := testLogin
+// LoginSpeaking logs in with the capabilities that speak chose.
+func (c *Client) LoginSpeaking() *Client {
+	l := TestLogin
 	l.Capabilities |= mysql.ClientQueryAttributes // clients announce it to any server
-	l.Capabilities |= announce(c.how)
-	return c.loginAs(l)
+	l.Capabilities |= Announce(c.How)
+	return c.LoginAs(l)
 }
 
-// announce returns the capability that asks for a compression.
-func announce(how mysql.Compression) mysql.Capabilities {
+// Announce returns the capability that asks for a compression.
+func Announce(how mysql.Compression) mysql.Capabilities {
 	switch how {
 	case mysql.CompressionZlib:
 		return mysql.ClientCompress
@@ -51,9 +52,18 @@ func announce(how mysql.Compression) mysql.Capabilities {
 	return 0
 }
 
-// compressed returns b in compressed packets; what is short stays plain, as
+// Compressors are used again: to make one takes far longer than to use it.
+var (
+	zlibs = sync.Pool{New: func() any { return zlib.NewWriter(nil) }}
+	zstds = sync.Pool{New: func() any {
+		w, _ := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
+		return w
+	}}
+)
+
+// Compressed returns b in compressed packets; what is short stays plain, as
 // clients leave it.
-func compressed(how mysql.Compression, b []byte, sequence uint8) (out []byte) {
+func Compressed(how mysql.Compression, b []byte, sequence uint8) (out []byte) {
 	const most = 1<<24 - 1
 	for len(b) > 0 {
 		part := b[:min(len(b), most)]
@@ -67,13 +77,17 @@ func compressed(how mysql.Compression, b []byte, sequence uint8) (out []byte) {
 			sequence++
 			continue
 		case how == mysql.CompressionZlib:
-			w := zlib.NewWriter(&packed)
+			w := zlibs.Get().(*zlib.Writer)
+			w.Reset(&packed)
 			w.Write(part)
 			w.Close()
+			zlibs.Put(w)
 		default:
-			w, _ := zstd.NewWriter(&packed)
+			w := zstds.Get().(*zstd.Encoder)
+			w.Reset(&packed)
 			w.Write(part)
 			w.Close()
+			zstds.Put(w)
 		}
 		n := packed.Len()
 		out = append(out, byte(n), byte(n>>8), byte(n>>16), sequence, byte(len(part)), byte(len(part)>>8), byte(len(part)>>16))
@@ -83,8 +97,8 @@ func compressed(how mysql.Compression, b []byte, sequence uint8) (out []byte) {
 	return out
 }
 
-// prepareOK is the first packet of a server's answer to a PREPARE.
-func prepareOK(id uint32, params, columns int) []byte {
+// PrepareOK is the first packet of a server's answer to a PREPARE.
+func PrepareOK(id uint32, params, columns int) []byte {
 	b := binary.LittleEndian.AppendUint32([]byte("\x0c\x00\x00\x01\x00"), id)
 	b = append(b, byte(columns), byte(columns>>8), byte(params), byte(params>>8), 0, 0, 0)
 	if columns > 0 || params > 0 {
