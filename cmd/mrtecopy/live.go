@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 
 	"github.com/urfave/cli/v2"
 
@@ -90,6 +91,8 @@ func liveFlags() []cli.Flag {
 		&cli.StringFlag{Name: "stream-above", Category: "How", Value: "1MiB", DefaultText: "1MiB", Usage: "send commands larger than `SIZE` before they are complete"},
 		&cli.StringFlag{Name: "ring", Category: "How", Value: "32MiB", DefaultText: "32MiB", Usage: "let the kernel keep `SIZE` of captured packets per interface and shard"},
 		&cli.StringFlag{Name: "max-memory", Category: "How", Value: "512MiB", DefaultText: "512MiB", Usage: "give up sessions rather than buffer more than `SIZE`"},
+		&cli.StringFlag{Name: "max-session-memory", Category: "How", DefaultText: "half of a shard's share", Usage: "give up a session that alone buffers more than `SIZE`"},
+		&cli.StringFlag{Name: "max-sessions", Category: "How", Value: "65536", DefaultText: "65536", Usage: "skip new sessions while `N` are open"},
 		&cli.StringFlag{Name: "status-every", Category: "What to tell", Value: "10s", DefaultText: "10s", Usage: "write a status line each `TIME`, 0 for none"},
 		&cli.StringFlag{Name: "summary", Category: "What to tell", Usage: "write the account as JSON to `FILE`, - for standard output"},
 		&cli.StringFlag{Name: "config", Category: "Other", Usage: "read flags from the YAML `FILE`"},
@@ -140,6 +143,10 @@ func live(c *cli.Context, s surroundings) error {
 	cfg.Color = program.Colored(s.stderr, s.getenv)
 	cfg.Log = slog.New(slog.NewTextHandler(s.stderr, nil))
 	cfg.Version = c.App.Version
+	if cpus := runtime.GOMAXPROCS(0); cfg.Shards > cpus {
+		cfg.Log.Warn("more shards than CPUs: they wait for each other; lower --shards, or give the cgroup more", "shards", cfg.Shards, "cpus", cpus)
+	}
+	program.LimitHeap(cfg.MaxMemory, cfg.Shards, s.getenv)
 
 	stopping := func(sig os.Signal) {
 		fmt.Fprintf(s.stderr, "mrtecopy: %v: capturing stops; the target gets up to %v to catch up; again to end at once\n", sig, cfg.Drain)

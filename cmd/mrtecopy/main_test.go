@@ -138,6 +138,9 @@ func TestUsageErrors(t *testing.T) {
 		{"live" + needed + "--shards 0", `--shards: "0" is not a number from 1 to 64`},
 		{"live" + needed + "--stream-above 1", `--stream-above: 1 is not between 1KiB and 1GiB`},
 		{"live" + needed + "--max-memory lots", `--max-memory: "lots" is no size`},
+		{"live" + needed + "--max-session-memory 1m", `--max-session-memory: 1m is not between 8MiB and 1TiB`},
+		{"live" + needed + "--max-session-memory 8m --stream-above 4m", `--max-session-memory: 8MiB is too little for commands of up to 4MiB`},
+		{"live" + needed + "--max-sessions 0", `--max-sessions: "0" is not a number from 1 to 262144`},
 		{"live" + needed + "--max-memory 64MiB --stream-above 32m", `64MiB is too little for commands of up to 32MiB`},
 		{"live" + needed + "-t 10.0.0.9:3307", "-t and --target are the same flag: give one of them"},
 		{"live --config @/bad.yaml", `bad.yaml:1: unknown key "tagret", did you mean target?`},
@@ -204,7 +207,7 @@ func TestSettings(t *testing.T) {
 	want := replay.Config{
 		Port: 3306, Target: netip.MustParseAddrPort("10.0.0.9:3306"), Intercepts: []string{"10.0.0.7:36524"},
 		Drain: 10 * time.Second, StatusEvery: 10 * time.Second, ResponseTimeout: 5 * time.Minute, Send: rawsend.IP, Shards: 1,
-		Ring: 32 << 20, StreamAbove: 1 << 20, MaxMemory: 512 << 20,
+		Ring: 32 << 20, StreamAbove: 1 << 20, MaxMemory: 512 << 20, MaxSessions: 65536,
 		Policy: policy.Config{Table: policy.Default()},
 	}
 	if !reflect.DeepEqual(*c, want) {
@@ -213,7 +216,7 @@ func TestSettings(t *testing.T) {
 
 	code := b.run("live -i eth0 -i eth1 --server-ip 10.0.0.6,10.0.0.5 -p 3307 -t [2001:db8::9]:3308 -s a -s b:700 --credentials @/users --insecure " +
 		"--only read --users a,b --exclude-users c --schemas d --exclude x+ --policy kill=skip --policy accounts=replay " +
-		"--duration 1m --drain 0 --status-every 0s --send link --shards 4 --stream-above 64k --ring 8m --max-memory 1g")
+		"--duration 1m --drain 0 --status-every 0s --send link --shards 4 --stream-above 64k --ring 8m --max-memory 1g --max-session-memory 16m --max-sessions 100")
 	if code != 0 {
 		t.Fatalf("exit code %d: %s", code, b.stderr.String())
 	}
@@ -226,6 +229,7 @@ func TestSettings(t *testing.T) {
 		Interfaces: []string{"eth0", "eth1"}, ServerIPs: []netip.Addr{netip.MustParseAddr("10.0.0.6"), netip.MustParseAddr("10.0.0.5")},
 		Port: 3307, Target: netip.MustParseAddrPort("[2001:db8::9]:3308"), Intercepts: []string{"a:36524", "b:700"},
 		Duration: time.Minute, ResponseTimeout: 5 * time.Minute, Send: rawsend.Link, Shards: 4, Ring: 8 << 20, StreamAbove: 64 << 10, MaxMemory: 1 << 30,
+		SessionMemory: 16 << 20, MaxSessions: 100,
 		Policy: policy.Config{Table: policy.Default(), OnlyRead: true, Exclude: []*regexp.Regexp{regexp.MustCompile("x+")}},
 		Filter: session.Filter{Users: map[string]bool{"a": true, "b": true}, ExcludeUsers: map[string]bool{"c": true}, Schemas: map[string]bool{"d": true}},
 	}

@@ -57,10 +57,13 @@ type Stream struct {
 	hold    *hold // segments behind a hole; nil: there is none
 }
 
+// pieceCost is what a piece counts beside its octets.
+const pieceCost = 64
+
 // hold keeps what lies behind a hole, sorted by sequence number.
 type hold struct {
 	since time.Duration
-	size  int
+	size  int // octets of storage, and a pieceCost for each
 	segs  []piece
 }
 
@@ -90,6 +93,22 @@ func (s *Stream) Deadline() time.Duration {
 		return 0
 	}
 	return s.hold.since + holePatience
+}
+
+// Storage returns the octets of storage that what lies behind a hole takes.
+func (s *Stream) Storage() int {
+	if s.hold == nil {
+		return 0
+	}
+	return s.hold.size
+}
+
+// Records returns how many octets of Storage are not the Pool's.
+func (s *Stream) Records() int {
+	if s.hold == nil {
+		return 0
+	}
+	return len(s.hold.segs) * pieceCost
 }
 
 // Begins reports whether seg opens another connection on the 4-tuple: s is at
@@ -200,7 +219,7 @@ func (s *Stream) keep(now time.Duration, p *buffer.Pool, seg *wire.Segment) {
 	}
 	pc := piece{seq: seg.Seq, ack: seg.Ack, missing: seg.Missing, fin: seg.Flags.Has(wire.FIN)}
 	pc.data.Append(p, seg.Payload)
-	h.size += pc.data.Cap() + 64
+	h.size += pc.data.Cap() + pieceCost
 	h.segs = append(h.segs, piece{})
 	copy(h.segs[at+1:], h.segs[at:])
 	h.segs[at] = pc
@@ -227,7 +246,7 @@ func (s *Stream) drain(now time.Duration, p *buffer.Pool, out []Event) []Event {
 	}
 	for i := range h.segs[:n] {
 		pc := &h.segs[i]
-		h.size -= pc.data.Cap() + 64
+		h.size -= pc.data.Cap() + pieceCost
 		// Octets in a pool are not touched before the pool's next use, but the
 		// caller will use it while it reads the events: leave these to the
 		// garbage collector. Holes are rare.

@@ -16,6 +16,7 @@ type entry struct {
 	sess   session.Session
 	timer  timer
 
+	counted  int           // of Env.Records, the stream's
 	id       uint32        // names the session on the control channel; 0: it is not registered
 	reg      registration  // with the intercept
 	src      wire.Endpoint // the forged client's address, once chosen
@@ -40,8 +41,9 @@ const (
 	registered
 )
 
-// entryCost is what an entry counts toward the memory limit beside its buffers.
-const entryCost = 1 << 10
+// entryCost is what an entry counts toward the memory limit beside its buffers:
+// itself, and its places in the shard's tables.
+const entryCost = 5 << 8
 
 const (
 	// interceptPatience is how long a new session waits for an intercept.

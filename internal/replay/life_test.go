@@ -73,7 +73,7 @@ func newRig(tb testing.TB, sender *rawsend.Sender, seed uint64, budget int) *rig
 		clients: make(map[wire.Endpoint]*rigClient), known: make(map[uint32]*rigSession)}
 	r.s = &shard{
 		port: 3306, servers: map[wire.Addr]struct{}{rigServer.Addr: {}}, target: wire.EndpointFrom(rigTarget),
-		budget: budget, log: slog.New(slog.DiscardHandler), drain: time.Second,
+		budget: budget, sessionBudget: budget, roster: &roster{limit: 1 << 16}, log: slog.New(slog.DiscardHandler), drain: time.Second,
 		clock: newClock(), flows: make(map[wire.Flow]*entry), ids: make(map[uint32]*entry),
 		sources: make(map[wire.Endpoint]*entry), entries: make(map[*entry]struct{}), said: make(map[string]struct{}),
 		dialects: make(map[wire.Addr]*session.Dialect),
@@ -490,8 +490,8 @@ func testLife(r *rig, nonsense, stop bool) {
 	for e := range s.entries {
 		r.tb.Errorf("left: phase %d, registration %d, %v, detached %v, deadline %v", e.sess.Phase(), e.reg, e.sess.Conn.State(), e.detached, e.sess.Deadline())
 	}
-	if len(s.ids)+len(s.sources)+len(s.flows)+len(s.opening)+s.wheel.count > 0 || s.env.Pool.InUse() != 0 {
-		r.tb.Errorf("left: %d ids, %d sources, %d flows, %d opening, %d timers, %d octets",
-			len(s.ids), len(s.sources), len(s.flows), len(s.opening), s.wheel.count, s.env.Pool.InUse())
+	if len(s.ids)+len(s.sources)+len(s.flows)+len(s.opening)+s.wheel.count > 0 || s.memory() != 0 || s.roster.n.Load() != 0 {
+		r.tb.Errorf("left: %d ids, %d sources, %d flows, %d opening, %d timers, %d octets, %d places",
+			len(s.ids), len(s.sources), len(s.flows), len(s.opening), s.wheel.count, s.memory(), s.roster.n.Load())
 	}
 }

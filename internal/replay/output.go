@@ -1,6 +1,8 @@
 package replay
 
 import (
+	"strings"
+
 	"mrtecopy/internal/control"
 )
 
@@ -33,7 +35,8 @@ func (s *shard) take(e *entry) {
 	}
 	if out.Unknown {
 		out.Unknown = false
-		s.sayOnce("unknown user\x00"+out.UnknownUser, "no credentials for a user, whose sessions are skipped", "user", out.UnknownUser)
+		user := brief(out.UnknownUser)
+		s.sayOnce("unknown user\x00"+user, "no credentials for a user, whose sessions are skipped", "user", user)
 	}
 	if r := out.Refused; r != nil {
 		out.Refused = nil
@@ -45,8 +48,13 @@ func (s *shard) take(e *entry) {
 func (s *shard) sayRefused(user, target, text string) {
 	const most = 512 // the target wrote it
 	text = text[:min(len(text), most)]
+	user, target = brief(user), brief(target)
 	s.sayOnce(user+"\x00"+target+"\x00"+text, "the target refused a login", "user", user, "as", target, "error", text)
 }
+
+// brief returns as much of a name as any server takes for one (MariaDB: 128
+// characters); a client may write 64 KiB.
+func brief(name string) string { return strings.Clone(name[:min(len(name), 4*128)]) }
 
 // sayOnce logs a message once for each key.
 func (s *shard) sayOnce(key, message string, args ...any) {

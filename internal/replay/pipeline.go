@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -97,13 +98,13 @@ func openShards(c Config, p plan) (shards []*shard, err error) {
 			shards = nil
 		}
 	}()
-	ids := newConnections()
+	ids, known := newConnections(), &roster{limit: int64(c.MaxSessions)}
 	var owner [16]byte
 	rand.Read(owner[:]) // never fails (crypto/rand)
 	for i := range c.Shards {
 		s := &shard{
 			index: i, port: c.Port, servers: addrSet(p.servers), target: wire.EndpointFrom(c.Target),
-			budget: int(c.MaxMemory) / c.Shards, log: c.Log, drain: c.Drain,
+			budget: int(c.MaxMemory) / c.Shards, roster: known, log: c.Log, drain: c.Drain,
 			clock:    newClock(),
 			flows:    make(map[wire.Flow]*entry),
 			ids:      make(map[uint32]*entry),
@@ -112,6 +113,7 @@ func openShards(c Config, p plan) (shards []*shard, err error) {
 			dialects: make(map[wire.Addr]*session.Dialect),
 			said:     make(map[string]struct{}),
 		}
+		s.sessionBudget = cmp.Or(min(int(c.SessionMemory), s.budget), s.budget/2)
 		s.env.Config = session.Config{Credentials: c.Credentials.Lookup, StreamAbove: c.StreamAbove, ResponseTimeout: c.ResponseTimeout, Filter: c.Filter}
 		s.env.IDs, s.env.Judge = ids, policy.NewJudge(c.Policy)
 		s.env.Auth = mysql.AuthOptions{Cleartext: c.CleartextPassword, PublicKey: c.TargetPublicKey}

@@ -25,8 +25,11 @@ type shard struct {
 	port    uint16
 	servers map[wire.Addr]struct{}
 	target  wire.Endpoint
-	budget  int // octets of memory
 	log     *slog.Logger
+
+	budget        int // octets of memory
+	sessionBudget int // of these, of one session
+	roster        *roster
 
 	taps   []*tap
 	sender *rawsend.Sender
@@ -60,8 +63,10 @@ type shard struct {
 	seg      wire.Segment
 	polls    []unix.PollFd
 	said     map[string]struct{} // refusals logged
-	shedAt   time.Duration
+	costly   []costly
 	shedNext time.Duration // when shed may look again
+
+	fullMemory, fullRoster, shedMemory, shedSession seldom
 
 	stage  stage
 	stopAt time.Duration // when the stage ends
@@ -200,7 +205,9 @@ func (s *shard) flowEvents(e *entry) {
 		s.take(e)
 	}
 	clear(s.events)
+	s.account(e)
 	s.touch(e)
+	s.checkSize(e)
 	s.shed()
 }
 
@@ -249,15 +256,14 @@ func (s *shard) greeting(seg *wire.Segment) (d *session.Dialect, id uint32) {
 	return d, g.ConnectionID
 }
 
-// newEntry begins a session, unless the memory limit forbids it.
+// newEntry begins a session, if there is room for it.
 func (s *shard) newEntry(key wire.Flow, opens bool) *entry {
 	e := &entry{key: key}
-	if s.memory()+entryCost > s.budget && !(opens && s.evict()) {
+	if why := s.place(opens); why != ledger.None {
 		if opens { // else every segment of a connection that was turned away would count one
 			e.sess.Captured(&s.env, opens)
-			e.sess.Skip(&s.env, ledger.Memory)
+			e.sess.Skip(&s.env, why)
 		}
-		s.sayShed("a new session", entryCost)
 		return nil
 	}
 	e.sess.Captured(&s.env, opens)
@@ -272,6 +278,7 @@ func (s *shard) newEntry(key wire.Flow, opens bool) *entry {
 func (s *shard) detach(e *entry) {
 	e.detached = true
 	e.stream.Release(&s.env.Pool)
+	s.account(e)
 	delete(s.flows, e.key)
 	e.sess.ClientGone(&s.env)
 	s.take(e)
@@ -390,6 +397,8 @@ func earliest(ds ...time.Duration) (first time.Duration) {
 func (s *shard) remove(e *entry) {
 	s.wheel.clear(e)
 	e.stream.Release(&s.env.Pool)
+	s.account(e)
+	s.roster.leave()
 	if s.flows[e.key] == e {
 		delete(s.flows, e.key)
 	}
