@@ -57,8 +57,12 @@ func (s *shard) place(opens bool) ledger.Reason {
 // evict makes room for one session: it forgets a connection of which nothing is
 // expected, because it is not replayed, or because more than a second after its
 // SYN nothing followed. A flood of SYNs, or of stray data, fills the memory with
-// these. Some entries are looked at, in the map's random order.
+// these. Some entries are looked at, in the map's random order. Those that Stop
+// left open have to stay, to be counted as such.
 func (s *shard) evict() bool {
+	if s.stage >= closing {
+		return false
+	}
 	tries := 16
 	for e := range s.entries {
 		phase := e.sess.Phase()

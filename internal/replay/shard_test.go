@@ -152,13 +152,15 @@ func TestShedDuringStop(t *testing.T) {
 	for _, g := range connection(40000, "u", wire.FIN) {
 		r.capture(&g)
 	}
+	r.capture(&connection(40001, "u", 0)[0]) // and a client that said nothing
 	r.turn(time.Millisecond)
 	r.s.stage = draining
 	r.turn(2 * time.Second)
 	r.s.budget = 1
 	r.s.shed() // returns
+	r.balance()
 	var sum ledger.Counts
-	if r.s.count(&sum); sum.Sessions.Open != 1 {
+	if r.s.count(&sum); sum.Sessions.Open != 2 {
 		t.Errorf("%d sessions are open", sum.Sessions.Open)
 	}
 }
