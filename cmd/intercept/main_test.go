@@ -100,6 +100,8 @@ func TestUsageErrors(t *testing.T) {
 		{needed + "--port x", `--port: "x" is not a number`},
 		{needed + "--interface a/b", "is no interface name"},
 		{needed + "--status-every x", "is no time"},
+		{needed + "--max-sessions x", `--max-sessions: "x" is not a number from 1 to 10000000`},
+		{needed + "--max-memory 1k", "--max-memory: 1k is not between 8MiB and 1TiB"},
 		{"--config @/bad.yaml", `bad.yaml:1: unknown key "listne", did you mean listen?`},
 		{"keygen", "keygen takes one argument"},
 		{"keygen a b", "keygen takes one argument"},
@@ -149,13 +151,13 @@ func TestSettings(t *testing.T) {
 	b := newBench(t)
 	b.env["INTERCEPT_INTERFACE"] = "eth0,eth1"
 	b.env["INTERCEPT_PORT"] = "1"
-	line := "--target 10.0.0.9 --key-file @/key -p 3307 --listen 10.0.0.7:700 --status-every 1m"
+	line := "--target 10.0.0.9 --key-file @/key -p 3307 --listen 10.0.0.7:700 --status-every 1m --max-sessions 10 --max-memory 16m"
 	if code := b.run(line); code != 0 {
 		t.Fatalf("exit code %d: %s", code, b.stderr.String())
 	}
 	c := b.cfg
 	if !slices.Equal(c.Interfaces, []string{"eth0", "eth1"}) || c.Target != netip.MustParseAddr("10.0.0.9") || c.Port != 3307 ||
-		c.Listen != "10.0.0.7:700" || c.Key == nil || c.StatusEvery != time.Minute || c.Status == nil || c.Log == nil {
+		c.Listen != "10.0.0.7:700" || c.Key == nil || c.StatusEvery != time.Minute || c.MaxSessions != 10 || c.MaxHeld != 16<<20 || c.Status == nil || c.Log == nil {
 		t.Errorf("config %+v", c)
 	}
 	if code := b.run("--target ::ffff:10.0.0.9 --insecure"); code != 0 {

@@ -58,6 +58,8 @@ func flags() []cli.Flag {
 		&cli.StringFlag{Name: "listen", Value: ":36524", DefaultText: ":36524", Usage: "accept mrtecopy's connections on `[IP]:PORT`"},
 		&cli.StringFlag{Name: "key-file", Usage: "read the key shared with mrtecopy from `FILE`"},
 		&cli.BoolFlag{Name: "insecure", Usage: "accept everybody, without key and encryption"},
+		&cli.StringFlag{Name: "max-sessions", Value: "1000000", DefaultText: "1000000", Usage: "refuse to watch more than `N` sessions"},
+		&cli.StringFlag{Name: "max-memory", Value: "256MiB", DefaultText: "256MiB", Usage: "hold at most `SIZE` of replies that are not read yet"},
 		&cli.StringFlag{Name: "summary", Usage: "write the counters as JSON to `FILE` at the end, - for standard output"},
 		&cli.StringFlag{Name: "status-every", Value: "10s", DefaultText: "10s", Usage: "write a status line each `TIME`, 0 for none"},
 		&cli.StringFlag{Name: "config", Usage: "read flags from the YAML `FILE`"},
@@ -133,6 +135,14 @@ func settings(v *config.Values) (c intercept.Config, err error) {
 	if err := config.KeyOrInsecure(v); err != nil {
 		return c, err
 	}
+	if c.MaxSessions, err = v.Int("max-sessions", 1, 10_000_000); err != nil {
+		return c, err
+	}
+	held, err := v.Size("max-memory", 8<<20, 1<<40)
+	if err != nil {
+		return c, err
+	}
+	c.MaxHeld = int(held)
 	c.StatusEvery, err = v.Duration("status-every")
 	return c, err
 }
