@@ -17,6 +17,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"mrtecopy/internal/intercept"
+	"mrtecopy/internal/program"
 	"mrtecopy/internal/program/docstest"
 )
 
@@ -26,6 +27,7 @@ type bench struct {
 	dir            string
 	env            map[string]string
 	denied         error
+	confined       *program.Confinement
 	intercept      func(context.Context, intercept.Config) (intercept.Summary, error)
 	cfg            *intercept.Config // what the engine was called with
 	stdout, stderr bytes.Buffer
@@ -51,6 +53,7 @@ func (b *bench) run(line string) int {
 		stderr:     &b.stderr,
 		getenv:     func(key string) string { return b.env[key] },
 		privileged: func() error { return b.denied },
+		confine:    func(c program.Confinement) error { b.confined = &c; return nil },
 		intercept: func(ctx context.Context, c intercept.Config) (intercept.Summary, error) {
 			b.cfg = &c
 			return b.intercept(ctx, c)
@@ -183,6 +186,22 @@ func TestSignalEndsWithSummary(t *testing.T) {
 	raw, err := os.ReadFile(filepath.Join(b.dir, "s.json"))
 	if err != nil || !json.Valid(raw) {
 		t.Errorf("summary %s, %v", raw, err)
+	}
+}
+
+func TestPrivileges(t *testing.T) {
+	b := newBench(t)
+	b.intercept = func(_ context.Context, c intercept.Config) (intercept.Summary, error) {
+		return intercept.Summary{}, c.Opened()
+	}
+	if code := b.run("--target 10.0.0.9 --insecure --user daemon"); code != 0 {
+		t.Fatalf("exit code %d: %s", code, b.stderr.String())
+	}
+	if c := b.confined; c == nil || c.User != "daemon" || !slices.Equal(c.Keep, []program.Capability{program.NetRaw}) {
+		t.Errorf("confined to %+v", c)
+	}
+	if code := b.run("--target 10.0.0.9 --insecure --user nosuchuser"); code != 2 || !strings.Contains(b.stderr.String(), "there is no user nosuchuser") {
+		t.Errorf("exit code %d: %s", code, b.stderr.String())
 	}
 }
 

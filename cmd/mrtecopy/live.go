@@ -16,11 +16,13 @@ import (
 	"mrtecopy/internal/ledger"
 	"mrtecopy/internal/mysql"
 	"mrtecopy/internal/program"
+	"mrtecopy/internal/rawsend"
 )
 
 const liveDescription = `What must run where:
 
-  production host   mrtecopy live, as root or with CAP_NET_RAW and CAP_NET_ADMIN
+  production host   mrtecopy live, as root or with CAP_NET_RAW (and CAP_NET_ADMIN
+                    for --send link); it gives up all other privileges
   blackhole host    intercept, as root, with the key that 'intercept keygen' made
   target host       the target server, and once, as root:
                     intercept route target --port 3306 --via BLACKHOLE_IP apply
@@ -95,6 +97,7 @@ func liveFlags() []cli.Flag {
 		&cli.StringFlag{Name: "max-sessions", Category: "How", Value: "65536", DefaultText: "65536", Usage: "skip new sessions while `N` are open"},
 		&cli.StringFlag{Name: "status-every", Category: "What to tell", Value: "10s", DefaultText: "10s", Usage: "write a status line each `TIME`, 0 for none"},
 		&cli.StringFlag{Name: "summary", Category: "What to tell", Usage: "write the account as JSON to `FILE`, - for standard output"},
+		&cli.StringFlag{Name: "user", Category: "Other", Usage: "become `USER` when everything is open"},
 		&cli.StringFlag{Name: "config", Category: "Other", Usage: "read flags from the YAML `FILE`"},
 	}
 }
@@ -115,8 +118,17 @@ func live(c *cli.Context, s surroundings) error {
 	if err != nil {
 		return err
 	}
-	if err := s.privileged(); err != nil {
+	needs := []program.Capability{program.NetRaw}
+	if cfg.Send == rawsend.Link {
+		needs = append(needs, program.NetAdmin) // to have the kernel ask for the next hop's address
+	}
+	if err := s.privileged(needs...); err != nil {
 		return err
+	}
+	become := v.String("user")
+	uid, err := program.UserID(become)
+	if err != nil {
+		return v.Errorf("user", "%v", err)
 	}
 	if cfg.Credentials, err = config.LoadCredentials(v.String("credentials")); err != nil {
 		return err
@@ -133,11 +145,9 @@ func live(c *cli.Context, s surroundings) error {
 		}
 		cfg.Key = &key
 	}
-	summaryFile := v.String("summary")
-	if summaryFile != "" {
-		if err := ledger.Savable(summaryFile); err != nil {
-			return err
-		}
+	destination, err := ledger.Open(v.String("summary"), s.stdout, uid)
+	if err != nil {
+		return err
 	}
 	cfg.Status = s.stderr
 	cfg.Color = program.Colored(s.stderr, s.getenv)
@@ -145,6 +155,13 @@ func live(c *cli.Context, s surroundings) error {
 	cfg.Version = c.App.Version
 	if cpus := runtime.GOMAXPROCS(0); cfg.Shards > cpus {
 		cfg.Log.Warn("more shards than CPUs: they wait for each other; lower --shards, or give the cgroup more", "shards", cfg.Shards, "cpus", cpus)
+	}
+	cfg.Opened = func() error {
+		// Interfaces that go and come back need another socket.
+		if err := program.Settled(cfg.Log, s.confine(program.Confinement{Keep: needs, User: become})); err != nil {
+			return err
+		}
+		return destination.Savable()
 	}
 	program.LimitHeap(cfg.MaxMemory, cfg.Shards, s.getenv)
 
@@ -161,7 +178,7 @@ func live(c *cli.Context, s surroundings) error {
 		return err
 	}
 	// A run that broke off, too, has an account worth reading.
-	if reportErr := report(summary, summaryFile, cfg.Color, s); err == nil {
+	if reportErr := report(summary, destination, cfg.Color, s); err == nil {
 		return reportErr
 	}
 	return err
@@ -182,12 +199,10 @@ func publicKey(path string) (*rsa.PublicKey, error) {
 }
 
 // report shows what a run amounts to.
-func report(summary ledger.Summary, file string, color bool, s surroundings) error {
+func report(summary ledger.Summary, to *ledger.Destination, color bool, s surroundings) error {
 	fmt.Fprintf(s.stderr, "\n%s", summary.Table(color))
-	if file != "" {
-		if err := ledger.Save(file, s.stdout, summary); err != nil {
-			return err
-		}
+	if err := to.Save(summary); err != nil {
+		return err
 	}
 	if !summary.Lossless() {
 		return program.ErrLosses

@@ -45,6 +45,11 @@ func Run(ctx context.Context, c Config) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
+	if c.Opened != nil {
+		if err := c.Opened(); err != nil {
+			return Summary{}, errors.Join(err, server.Close())
+		}
+	}
 	c.Log.Info("listening", "control", server.Addr(), "target", e.target, "interfaces", interfaces, "encrypted", c.Key != nil)
 
 	ctx, cancel := context.WithCancel(ctx)

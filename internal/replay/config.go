@@ -48,7 +48,8 @@ type Config struct {
 	SessionMemory   int64 // of these, of one session; 0: half of a shard's share
 	MaxSessions     int   // connections known at a time, all shards together
 
-	Status  io.Writer // takes the status lines
+	Opened  func() error // called when all sockets are open, before any packet is read
+	Status  io.Writer    // takes the status lines
 	Color   bool
 	Log     *slog.Logger
 	Version string

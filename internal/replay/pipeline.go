@@ -43,6 +43,11 @@ func Run(ctx context.Context, c Config) (ledger.Summary, error) {
 		}
 	}()
 
+	if c.Opened != nil {
+		if err := c.Opened(); err != nil {
+			return ledger.Summary{}, err
+		}
+	}
 	capturing := ctx
 	if c.Duration > 0 {
 		var cancel context.CancelFunc
