@@ -5,9 +5,11 @@ package program
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"syscall"
 	"unsafe"
 
+	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -72,6 +74,34 @@ func allThreads(call, a, b uintptr) error {
 func orNil(errno syscall.Errno) error {
 	if errno != 0 {
 		return errno
+	}
+	return nil
+}
+
+// archs are those whose system calls are known here.
+var archs = map[string]uint32{"amd64": unix.AUDIT_ARCH_X86_64, "arm64": unix.AUDIT_ARCH_AARCH64}
+
+// filterCalls puts the filter on every thread. It needs no_new_privs.
+func filterCalls() error {
+	arch, ok := archs[runtime.GOARCH]
+	if !ok {
+		return fmt.Errorf("%w: not on %s", ErrUnfiltered, runtime.GOARCH)
+	}
+	raw, err := bpf.Assemble(filter(arch))
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnfiltered, err)
+	}
+	program := make([]unix.SockFilter, len(raw))
+	for i, r := range raw {
+		program[i] = unix.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
+	}
+	f := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
+	stuck, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&f)))
+	switch {
+	case errno != 0:
+		return fmt.Errorf("%w: %w", ErrUnfiltered, errno)
+	case stuck != 0:
+		return fmt.Errorf("%w: thread %d has another filter", ErrUnfiltered, stuck)
 	}
 	return nil
 }
