@@ -95,6 +95,7 @@ func liveFlags() []cli.Flag {
 		&cli.StringFlag{Name: "max-memory", Category: "How", Value: "512MiB", DefaultText: "512MiB", Usage: "give up sessions rather than buffer more than `SIZE`"},
 		&cli.StringFlag{Name: "max-session-memory", Category: "How", DefaultText: "half of a shard's share", Usage: "give up a session that alone buffers more than `SIZE`"},
 		&cli.StringFlag{Name: "max-sessions", Category: "How", Value: "65536", DefaultText: "65536", Usage: "skip new sessions while `N` are open"},
+		&cli.StringFlag{Name: "max-connects", Category: "How", Value: "10000", DefaultText: "10000", Usage: "open at most `N` connections a second on the target"},
 		&cli.StringFlag{Name: "status-every", Category: "What to tell", Value: "10s", DefaultText: "10s", Usage: "write a status line each `TIME`, 0 for none"},
 		&cli.StringFlag{Name: "summary", Category: "What to tell", Usage: "write the account as JSON to `FILE`, - for standard output"},
 		&cli.StringFlag{Name: "user", Category: "Other", Usage: "become `USER` when everything is open"},

@@ -211,7 +211,7 @@ func TestSettings(t *testing.T) {
 	want := replay.Config{
 		Port: 3306, Target: netip.MustParseAddrPort("10.0.0.9:3306"), Intercepts: []string{"10.0.0.7:36524"},
 		Drain: 10 * time.Second, StatusEvery: 10 * time.Second, ResponseTimeout: 5 * time.Minute, Send: rawsend.IP, Shards: 1,
-		Ring: 32 << 20, StreamAbove: 1 << 20, MaxMemory: 512 << 20, MaxSessions: 65536,
+		Ring: 32 << 20, StreamAbove: 1 << 20, MaxMemory: 512 << 20, MaxSessions: 65536, MaxConnects: 10000,
 		Policy: policy.Config{Table: policy.Default()},
 	}
 	if !reflect.DeepEqual(*c, want) {
@@ -220,7 +220,7 @@ func TestSettings(t *testing.T) {
 
 	code := b.run("live -i eth0 -i eth1 --server-ip 10.0.0.6,10.0.0.5 -p 3307 -t [2001:db8::9]:3308 -s a -s b:700 --credentials @/users --insecure " +
 		"--only read --users a,b --exclude-users c --schemas d --exclude x+ --policy kill=skip --policy accounts=replay " +
-		"--duration 1m --drain 0 --status-every 0s --send link --shards 4 --stream-above 64k --ring 8m --max-memory 1g --max-session-memory 16m --max-sessions 100")
+		"--duration 1m --drain 0 --status-every 0s --send link --shards 4 --stream-above 64k --ring 8m --max-memory 1g --max-session-memory 16m --max-sessions 100 --max-connects 7")
 	if code != 0 {
 		t.Fatalf("exit code %d: %s", code, b.stderr.String())
 	}
@@ -233,7 +233,7 @@ func TestSettings(t *testing.T) {
 		Interfaces: []string{"eth0", "eth1"}, ServerIPs: []netip.Addr{netip.MustParseAddr("10.0.0.6"), netip.MustParseAddr("10.0.0.5")},
 		Port: 3307, Target: netip.MustParseAddrPort("[2001:db8::9]:3308"), Intercepts: []string{"a:36524", "b:700"},
 		Duration: time.Minute, ResponseTimeout: 5 * time.Minute, Send: rawsend.Link, Shards: 4, Ring: 8 << 20, StreamAbove: 64 << 10, MaxMemory: 1 << 30,
-		SessionMemory: 16 << 20, MaxSessions: 100,
+		SessionMemory: 16 << 20, MaxSessions: 100, MaxConnects: 7,
 		Policy: policy.Config{Table: policy.Default(), OnlyRead: true, Exclude: []*regexp.Regexp{regexp.MustCompile("x+")}},
 		Filter: session.Filter{Users: map[string]bool{"a": true, "b": true}, ExcludeUsers: map[string]bool{"c": true}, Schemas: map[string]bool{"d": true}},
 	}

@@ -97,6 +97,9 @@ func settings(v *config.Values, local []netip.Addr) (c replay.Config, err error)
 	if c.MaxSessions, err = v.Int("max-sessions", 1, 1<<18); err != nil {
 		return c, err
 	}
+	if c.MaxConnects, err = v.Int("max-connects", 1, 1_000_000); err != nil {
+		return c, err
+	}
 	return c, nil
 }
 

@@ -6,8 +6,10 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"mrtecopy/internal/control"
+	"mrtecopy/internal/netnstest"
 	"mrtecopy/internal/wire"
 )
 
@@ -143,5 +145,30 @@ func TestControlConnectionsAreBounded(t *testing.T) {
 	b.open.Store(maxConnections)
 	if _, err := b.welcome(h); err == nil || !strings.Contains(err.Error(), "256 control connections") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// However many sessions are to be reset, the target gets a hundred RSTs in ten
+// milliseconds at most.
+func TestResetsArePaced(t *testing.T) {
+	n := netnstest.New(t)
+	n.Veth(n.Another(), "v0", []string{"10.0.0.1/24"}, nil)
+	n.IP("neigh", "add", "10.0.0.2", "lladdr", "02:00:00:00:00:02", "dev", "v0")
+	b := newBench()
+	for id := range uint32(1000) {
+		b.another(2 + id)
+	}
+	for _, s := range b.owner.sessions {
+		b.reset(s)
+	}
+	for i := range 2000 {
+		b.sendResets(b.now)
+		if sent, most := b.stats.Resets.Sent, uint64(100*(i/10+1)); sent > most {
+			t.Fatalf("%d resets are sent in %d ms, at most %d may be", sent, i, most)
+		}
+		b.now += time.Millisecond
+	}
+	if b.stats.Resets.Sent != 1001 || b.stats.Resets.Failed != 0 {
+		t.Errorf("%d are sent, %d failed", b.stats.Resets.Sent, b.stats.Resets.Failed)
 	}
 }

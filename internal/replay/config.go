@@ -46,6 +46,7 @@ type Config struct {
 	StreamAbove     int   // octets from which a command is sent as it comes
 	MaxMemory       int64 // octets of captured and unacknowledged data, all shards together
 	SessionMemory   int64 // of these, of one session; 0: half of a shard's share
+	MaxConnects     int   // connections opened on the target in a second
 	MaxSessions     int   // connections known at a time, all shards together
 
 	Opened  func() error // called when all sockets are open, before any packet is read

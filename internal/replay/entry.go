@@ -23,6 +23,7 @@ type entry struct {
 	iss      seq.Num       // of the connection to the target
 	tries    uint8         // source ports tried
 	mapped   bool          // counted as replayed from another address
+	delayed  bool          // counted as one that waited for its turn to connect
 	moved    bool          // counted as replayed from another port
 	dirty    bool          // in shard.dirty
 	detached bool          // its 4-tuple belongs to a newer connection of the client

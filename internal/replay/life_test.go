@@ -31,6 +31,7 @@ type rig struct {
 	now time.Duration
 
 	turns   int
+	refuse  int // one of so many registrations is refused; 0: none
 	clients map[wire.Endpoint]*rigClient
 	known   map[uint32]*rigSession // the intercept's
 }
@@ -69,11 +70,12 @@ func rigSender(tb testing.TB) *rawsend.Sender {
 }
 
 func newRig(tb testing.TB, sender *rawsend.Sender, seed uint64, budget int) *rig {
-	r := &rig{tb: tb, rng: rand.New(rand.NewPCG(seed, 1)), now: time.Minute,
+	r := &rig{tb: tb, rng: rand.New(rand.NewPCG(seed, 1)), now: time.Minute, refuse: 8,
 		clients: make(map[wire.Endpoint]*rigClient), known: make(map[uint32]*rigSession)}
 	r.s = &shard{
 		port: 3306, servers: map[wire.Addr]struct{}{rigServer.Addr: {}}, target: wire.EndpointFrom(rigTarget),
 		budget: budget, sessionBudget: budget, roster: &roster{limit: 1 << 16}, log: slog.New(slog.DiscardHandler), drain: time.Second,
+		opens: newBucket(1 << 20), guard: guard{bucket: newBucket(1 << 20)}, abort: func(err error) { tb.Fatal(err) },
 		clock: newClock(), flows: make(map[wire.Flow]*entry), ids: make(map[uint32]*entry),
 		sources: make(map[wire.Endpoint]*entry), entries: make(map[*entry]struct{}), said: make(map[string]struct{}),
 		dialects: make(map[wire.Addr]*session.Dialect),
@@ -205,7 +207,7 @@ func (r *rig) obey(batch []byte) {
 				o.sent, o.received = m.SndUna, m.RcvNxt
 			}
 			status := control.RegOK
-			if r.rng.IntN(8) == 0 {
+			if r.refuse > 0 && r.rng.IntN(r.refuse) == 0 {
 				status = control.RegStatus(1 + r.rng.IntN(4))
 			}
 			if status != control.RegOK {

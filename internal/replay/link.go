@@ -120,6 +120,9 @@ func (s *shard) readInbox() {
 			if s.stage == running {
 				s.stage, s.stopAt = lastFrames, s.env.Now+ringRest
 			}
+			if n.atOnce {
+				s.stopAt, s.drain = s.env.Now, 0
+			}
 		}
 	}
 	clear(s.news)

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"mrtecopy/internal/control"
+	"mrtecopy/internal/wire"
 )
 
 // take empties the output of the last call on e's session: segments go into the
@@ -22,13 +23,14 @@ func (s *shard) take(e *entry) {
 		out.Kinds = out.Kinds[:0]
 	}
 	if len(out.Segments) > 0 {
-		send := &s.env.Counts.Send
 		for i := range out.Segments {
 			seg := &out.Segments[i]
-			b := seg.Append(s.sender.Next())
-			send.Segments++
-			send.Bytes += uint64(len(b))
-			s.sender.Commit(b)
+			if !s.guard.passes(s.env.Now, seg) {
+				s.env.Counts.Send.HeldBack++
+				s.guarded.warn(s, "more SYNs and RSTs than the target is to get in a second: they wait, or are sent again; see --max-connects")
+				continue
+			}
+			s.transmit(seg)
 		}
 		clear(out.Segments)
 		out.Segments = out.Segments[:0]
@@ -42,6 +44,15 @@ func (s *shard) take(e *entry) {
 		out.Refused = nil
 		s.sayRefused(r.User, r.Target, r.Text)
 	}
+}
+
+// transmit adds seg to the send batch.
+func (s *shard) transmit(seg *wire.Segment) {
+	b := seg.Append(s.sender.Next())
+	send := &s.env.Counts.Send
+	send.Segments++
+	send.Bytes += uint64(len(b))
+	s.sender.Commit(b)
 }
 
 // sayRefused logs a refused login, once per user and reason.
@@ -71,5 +82,6 @@ func (s *shard) flush() {
 		s.link.send(s.control)
 		s.control = s.control[:0]
 	}
+	s.sendHeld()
 	s.sender.Flush()
 }

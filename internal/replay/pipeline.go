@@ -48,11 +48,15 @@ func Run(ctx context.Context, c Config) (ledger.Summary, error) {
 			return ledger.Summary{}, err
 		}
 	}
-	capturing := ctx
+	capturing, abort := context.WithCancelCause(ctx)
+	defer abort(nil)
 	if c.Duration > 0 {
 		var cancel context.CancelFunc
-		capturing, cancel = context.WithTimeout(ctx, c.Duration)
+		capturing, cancel = context.WithTimeout(capturing, c.Duration)
 		defer cancel()
+	}
+	for _, s := range shards {
+		s.abort = abort
 	}
 	// The links outlive the capture: the drain needs them.
 	linked, unlink := context.WithCancel(context.WithoutCancel(ctx))
@@ -73,11 +77,16 @@ func Run(ctx context.Context, c Config) (ledger.Summary, error) {
 	var runErr error
 	select {
 	case <-capturing.Done():
-		c.Log.Info("capture stopped; the target may catch up", "drain", c.Drain)
-		for _, s := range shards {
-			s.inbox.put(stopNow{})
+		harm := context.Cause(capturing)
+		atOnce := errors.Is(harm, errLoop)
+		if !atOnce {
+			harm = nil
+			c.Log.Info("capture stopped; the target may catch up", "drain", c.Drain)
 		}
-		runErr = <-finished
+		for _, s := range shards {
+			s.inbox.put(stopNow{atOnce})
+		}
+		runErr = errors.Join(harm, <-finished)
 	case runErr = <-finished:
 	}
 	close(runsDone)
@@ -110,6 +119,8 @@ func openShards(c Config, p plan) (shards []*shard, err error) {
 		s := &shard{
 			index: i, port: c.Port, servers: addrSet(p.servers), target: wire.EndpointFrom(c.Target),
 			budget: int(c.MaxMemory) / c.Shards, roster: known, log: c.Log, drain: c.Drain,
+			opens:    newBucket(c.MaxConnects / c.Shards),
+			guard:    guard{bucket: newBucket(guardFactor * c.MaxConnects / c.Shards)},
 			clock:    newClock(),
 			flows:    make(map[wire.Flow]*entry),
 			ids:      make(map[uint32]*entry),

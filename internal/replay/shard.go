@@ -68,6 +68,12 @@ type shard struct {
 
 	fullMemory, fullRoster, shedMemory, shedSession seldom
 
+	opens   bucket // of connections to the target
+	guard   guard
+	guarded seldom
+	paced   seldom
+	abort   func(error) // ends the whole replay
+
 	stage  stage
 	stopAt time.Duration // when the stage ends
 	drain  time.Duration
@@ -81,6 +87,7 @@ const (
 	lastFrames       // a stop was asked for: what the kernel holds is read
 	draining         // nothing is captured any more; the target catches up
 	closing          // every connection is being closed
+	resetting        // all are; the last RSTs wait for their turn
 	stopped
 )
 
@@ -128,6 +135,9 @@ func (s *shard) wait() error {
 	if s.stage != running {
 		d = min(d, 5*time.Millisecond)
 	}
+	if len(s.guard.held) > 0 || s.up && len(s.opening) > 0 {
+		d = min(d, paceEvery)
+	}
 	s.polls = s.polls[:0]
 	s.polls = append(s.polls, unix.PollFd{Fd: int32(s.inbox.fd), Events: unix.POLLIN})
 	if s.stage <= lastFrames {
@@ -172,6 +182,10 @@ func (s *shard) isServer(a wire.Addr) bool {
 func (s *shard) clientSegment(seg *wire.Segment) {
 	e := s.flows[seg.Flow]
 	if e != nil && e.stream.Begins(seg) {
+		if s.isOurs(seg) {
+			s.abort(errLoop)
+			return
+		}
 		s.detach(e)
 		e = nil
 	}
@@ -179,6 +193,10 @@ func (s *shard) clientSegment(seg *wire.Segment) {
 		opens := seg.Flags&(wire.SYN|wire.ACK) == wire.SYN
 		if !opens && len(seg.Payload) == 0 {
 			return // the end of a connection that was not replayed
+		}
+		if opens && s.isOurs(seg) {
+			s.abort(errLoop)
+			return
 		}
 		if e = s.newEntry(seg.Flow, opens); e == nil {
 			return
