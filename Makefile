@@ -13,9 +13,10 @@ CORE      := seq wire buffer mysql policy flow tcpstate session
 COVERAGE  := 85
 FUZZTIME  := 10s
 SOAK      := 10m
+CHURN     := 30m
 E2E       := ./e2e/...
 
-.PHONY: help build demo lab-up lab-down test unit core e2e test-matrix soak race check fuzz bench clean
+.PHONY: help build demo lab-up lab-down test unit core e2e test-matrix soak churn race check fuzz bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r t h; do printf 'make %-13s %s\n' "$$t" "$$h"; done
@@ -64,6 +65,10 @@ test-matrix: ## every server replayed to every other, by every client and plugin
 soak: ## random commands from several clients for SOAK=10m
 	@tools/setup test
 	@LAB=require SOAK=$(SOAK) $(GO) test -tags soak -json -count=1 -timeout 3h -run '^TestSoak$$' ./e2e/commands | $(GO) run ./tools/verdict -v "soak"
+
+churn: ## sessions that come and go for CHURN=30m: memory and goroutines must not grow
+	@tools/setup test
+	@LAB=require CHURN=$(CHURN) $(GO) test -tags soak -v -count=1 -timeout 30h -run '^TestChurn$$' ./e2e
 
 race: ## the end-to-end tests with programs built with the race detector
 	@tools/setup test

@@ -100,6 +100,7 @@ func serve(c *cli.Context, s surroundings) error {
 	}
 	cfg.Status = s.stderr
 	cfg.Log = slog.New(slog.NewTextHandler(s.stderr, nil))
+	defer program.TellVitals(cfg.Log)()
 	cfg.Version = c.App.Version
 	cfg.Opened = func() error {
 		// Interfaces that go and come back need another socket, and so do resets.

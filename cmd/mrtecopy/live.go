@@ -153,6 +153,7 @@ func live(c *cli.Context, s surroundings) error {
 	cfg.Status = s.stderr
 	cfg.Color = program.Colored(s.stderr, s.getenv)
 	cfg.Log = slog.New(slog.NewTextHandler(s.stderr, nil))
+	defer program.TellVitals(cfg.Log)()
 	cfg.Version = c.App.Version
 	if cpus := runtime.GOMAXPROCS(0); cfg.Shards > cpus {
 		cfg.Log.Warn("more shards than CPUs: they wait for each other; lower --shards, or give the cgroup more", "shards", cfg.Shards, "cpus", cpus)
