@@ -16,7 +16,7 @@ import (
 )
 
 // vitals is what a daemon says of itself at SIGUSR1.
-type vitals struct{ rss, heap, goroutines int }
+type vitals struct{ memory, heap, goroutines int }
 
 // ask returns the daemon's vitals.
 func ask(t *testing.T, d *lab.Daemon) (v vitals) {
@@ -28,7 +28,7 @@ func ask(t *testing.T, d *lab.Daemon) (v vitals) {
 	waitFor(t, d.Name+" tells its vitals", func() bool { return strings.Count(d.Log(), "msg=vitals") > before })
 	log := d.Log()
 	line := log[strings.LastIndex(log, "msg=vitals"):]
-	if _, err := fmt.Sscanf(line, "msg=vitals rss=%d heap=%d goroutines=%d", &v.rss, &v.heap, &v.goroutines); err != nil {
+	if _, err := fmt.Sscanf(line, "msg=vitals memory=%d heap=%d goroutines=%d", &v.memory, &v.heap, &v.goroutines); err != nil {
 		t.Fatalf("%s: %v", line, err)
 	}
 	return v
@@ -37,8 +37,8 @@ func ask(t *testing.T, d *lab.Daemon) (v vitals) {
 const (
 	sampleEvery = 10 * time.Second
 	// After the first fifth of the run neither daemon may grow by more than this
-	// from one half of the rest to the other: the median of RSS, and goroutines.
-	rssMore        = 8 << 20
+	// from one half of the rest to the other: the median of its memory, and goroutines.
+	memoryMore     = 8 << 20 // octets
 	goroutinesMore = 2
 )
 
@@ -71,7 +71,7 @@ func TestChurn(t *testing.T) {
 		for i, daemon := range daemons {
 			v := ask(t, daemon)
 			seen[i] = append(seen[i], v)
-			line += fmt.Sprintf("   %s: RSS %6.1f MiB, heap %5.1f MiB, %2d goroutines", daemon.Name, mib(v.rss), mib(v.heap), v.goroutines)
+			line += fmt.Sprintf("   %s: memory %5.1f MiB, heap %5.1f MiB, %2d goroutines", daemon.Name, mib(v.memory), mib(v.heap), v.goroutines)
 		}
 		t.Log(line)
 	}
@@ -86,9 +86,9 @@ func TestChurn(t *testing.T) {
 	for i, daemon := range daemons {
 		warm := seen[i][len(seen[i])/5:]
 		first, second := warm[:len(warm)/2], warm[len(warm)/2:]
-		before, after := medianRSS(first), medianRSS(second)
-		t.Logf("%s: RSS %.1f MiB, then %.1f MiB; %.1f MiB at most", daemon.Name, mib(before), mib(after), mib(maxRSS(warm)))
-		if after > before+rssMore {
+		before, after := median(first), median(second)
+		t.Logf("%s: memory %.1f MiB, then %.1f MiB; %.1f MiB at most", daemon.Name, mib(before), mib(after), mib(most(warm)))
+		if after > before+memoryMore {
 			t.Errorf("%s grows: %.1f MiB became %.1f MiB", daemon.Name, mib(before), mib(after))
 		}
 		if a, b := first[0].goroutines, second[len(second)-1].goroutines; b > a+goroutinesMore {
@@ -99,12 +99,12 @@ func TestChurn(t *testing.T) {
 
 func mib(n int) float64 { return float64(n) / (1 << 20) }
 
-func medianRSS(vs []vitals) int {
+func median(vs []vitals) int {
 	all := slices.Clone(vs)
-	slices.SortFunc(all, func(a, b vitals) int { return a.rss - b.rss })
-	return all[len(all)/2].rss
+	slices.SortFunc(all, func(a, b vitals) int { return a.memory - b.memory })
+	return all[len(all)/2].memory
 }
 
-func maxRSS(vs []vitals) int {
-	return slices.MaxFunc(vs, func(a, b vitals) int { return a.rss - b.rss }).rss
+func most(vs []vitals) int {
+	return slices.MaxFunc(vs, func(a, b vitals) int { return a.memory - b.memory }).memory
 }

@@ -17,12 +17,12 @@ func TellVitals(log *slog.Logger) (stop func()) {
 	signal.Notify(asked, syscall.SIGUSR1)
 	go func() {
 		for range asked {
-			rss, err := resident()
+			memory, err := anonymous()
 			if err != nil {
 				log.Warn("vitals", "error", err)
 				continue
 			}
-			log.Info("vitals", "rss", rss, "heap", heap(), "goroutines", runtime.NumGoroutine())
+			log.Info("vitals", "memory", memory, "heap", heap(), "goroutines", runtime.NumGoroutine())
 		}
 	}()
 	return func() {
@@ -31,18 +31,19 @@ func TellVitals(log *slog.Logger) (stop func()) {
 	}
 }
 
-// resident returns the resident set size in octets, the rings not included, which
-// are the kernel's.
-func resident() (int, error) {
+// anonymous returns the octets of memory that are resident and this process's
+// alone (RssAnon): neither the program's text nor the capture rings, which are
+// the kernel's.
+func anonymous() (int, error) {
 	b, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
 		return 0, err
 	}
-	var size, pages int // proc_pid_statm(5)
-	if _, err := fmt.Sscan(string(b), &size, &pages); err != nil {
+	var size, resident, shared int // pages: proc_pid_statm(5)
+	if _, err := fmt.Sscan(string(b), &size, &resident, &shared); err != nil {
 		return 0, fmt.Errorf("/proc/self/statm: %w", err)
 	}
-	return pages * os.Getpagesize(), nil
+	return (resident - shared) * os.Getpagesize(), nil
 }
 
 // heap returns the octets of the heap's objects, garbage included.

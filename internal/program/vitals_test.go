@@ -19,7 +19,7 @@ func TestVitals(t *testing.T) {
 	}
 	line := make([]byte, 1000)
 	n, err := r.Read(line)
-	if want := regexp.MustCompile(`msg=vitals rss=\d{7,} heap=\d{5,} goroutines=\d+\n$`); err != nil || !want.Match(line[:n]) {
+	if want := regexp.MustCompile(`msg=vitals memory=\d{7,} heap=\d{5,} goroutines=\d+\n$`); err != nil || !want.Match(line[:n]) {
 		t.Errorf("%s, %v", line[:n], err)
 	}
 }
