@@ -90,7 +90,7 @@ fuzz: ## every fuzz test for FUZZTIME=10s
 	@for package in $(UNIT); do \
 		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
 			echo "== $$package $$target"; \
-			out=$$($(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package 2>&1) || \
+			out=$$($(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s $$package 2>&1) || \
 				{ grep -q '^ *context deadline exceeded' <<<"$$out" && ! grep -q 'Failing input' <<<"$$out"; } || \
 				{ echo "$$out"; exit 1; }; \
 			tail -n 1 <<<"$$out"; \

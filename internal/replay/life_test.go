@@ -31,7 +31,8 @@ type rig struct {
 	now time.Duration
 
 	turns   int
-	refuse  int // one of so many registrations is refused; 0: none
+	mute    bool // the intercept says nothing of its own
+	refuse  int  // one of so many registrations is refused; 0: none
 	clients map[wire.Endpoint]*rigClient
 	known   map[uint32]*rigSession // the intercept's
 }
@@ -112,7 +113,9 @@ func (r *rig) turn(d time.Duration) {
 	said := slices.Clone(s.control)
 	s.flush()
 	r.check()
-	r.obey(said)
+	if !r.mute {
+		r.obey(said)
+	}
 }
 
 func (r *rig) check() {

@@ -86,8 +86,9 @@ type costly struct {
 	size  int
 }
 
-// shedAgain is how long shed rests when it could not free enough: what is over
-// the limit then belongs to sessions that are being stopped.
+// shedAgain is how long shed rests when it could not free enough, unless a
+// sixteenth of the limit came on top: what is over it then belongs to sessions
+// that are being stopped, or to so many that are over that the turn has to end.
 const shedAgain = 10 * time.Millisecond
 
 // shed ends the sessions that hold most when the memory is over its limit, and
@@ -95,7 +96,7 @@ const shedAgain = 10 * time.Millisecond
 // sixteenth below, so that a limit that is reached all the time does not have
 // all entries looked at all the time.
 func (s *shard) shed() {
-	if s.memory() <= s.budget || s.env.Now < s.shedNext {
+	if m := s.memory(); m <= s.budget || m < s.shedAbove && s.env.Now < s.shedNext {
 		return
 	}
 	for s.memory() > s.budget && s.evict() {
@@ -120,7 +121,7 @@ func (s *shard) shed() {
 	clear(s.costly)
 	s.costly = s.costly[:0]
 	if s.memory() > s.budget {
-		s.shedNext = s.env.Now + shedAgain
+		s.shedNext, s.shedAbove = s.env.Now+shedAgain, s.memory()+s.budget/16
 	}
 }
 

@@ -55,16 +55,17 @@ type shard struct {
 	routeLost      bool          // said
 	checkAt        time.Duration // when the path's MTU and the interfaces are looked at next
 
-	control  []byte // messages of this turn
-	news     []any
-	frames   []capture.Frame
-	events   []flow.Event
-	due      []*entry
-	seg      wire.Segment
-	polls    []unix.PollFd
-	said     map[string]struct{} // refusals logged
-	costly   []costly
-	shedNext time.Duration // when shed may look again
+	control   []byte // messages of this turn
+	news      []any
+	frames    []capture.Frame
+	events    []flow.Event
+	due       []*entry
+	seg       wire.Segment
+	polls     []unix.PollFd
+	said      map[string]struct{} // refusals logged
+	costly    []costly
+	shedNext  time.Duration // when shed may look again,
+	shedAbove int           // or from how many octets on
 
 	fullMemory, fullRoster, shedMemory, shedSession seldom
 
