@@ -16,7 +16,7 @@ SOAK      := 10m
 CHURN     := 30m
 E2E       := ./e2e/...
 
-.PHONY: help build demo lab-up lab-down test unit core e2e test-matrix soak churn race check fuzz bench clean
+.PHONY: vulncheck help build demo lab-up lab-down test unit core e2e test-matrix soak churn race check fuzz bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r t h; do printf 'make %-13s %s\n' "$$t" "$$h"; done
@@ -83,6 +83,10 @@ check: ## gofmt, vet, staticcheck
 	@for script in $$(git ls-files -co --exclude-standard tools .ci internal/lab | xargs grep -lE '^#!.*(bash|sh)$$'); do bash -n $$script; done
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
+
+vulncheck: ## known vulnerabilities in what our code calls
+	@tools/setup build
+	@tools/vulncheck
 
 # Go may report the end of the time itself as a failure; a finding names its input.
 fuzz: ## every fuzz test for FUZZTIME=10s
