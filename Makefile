@@ -14,9 +14,10 @@ COVERAGE  := 85
 FUZZTIME  := 10s
 SOAK      := 10m
 FRESH     := 1m
+CHURN     := 30m
 E2E       := ./e2e/...
 
-.PHONY: help build demo lab-up lab-down test unit core e2e test-matrix soak simulate race check fuzz bench clean
+.PHONY: help build demo lab-up lab-down test unit core e2e test-matrix soak churn simulate race check vulncheck fuzz bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r t h; do printf 'make %-13s %s\n' "$$t" "$$h"; done
@@ -70,6 +71,10 @@ simulate: ## the simulation of the core with fresh seeds for FRESH=1m
 	@tools/setup build
 	@$(GO) test -count=1 -v -timeout 2h -run 'TestSimulation$$' ./internal/simulation -fresh=$(FRESH)
 
+churn: ## sessions that come and go for CHURN=30m: memory and goroutines must not grow
+	@tools/setup test
+	@LAB=require CHURN=$(CHURN) $(GO) test -tags soak -v -count=1 -timeout 30h -run '^TestChurn$$' ./e2e
+
 race: ## the end-to-end tests with programs built with the race detector
 	@tools/setup test
 	@mkdir -p .lab/race
@@ -84,13 +89,17 @@ check: ## gofmt, vet, staticcheck
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 
+vulncheck: ## known vulnerabilities in what our code calls
+	@tools/setup build
+	@tools/vulncheck
+
 # Go may report the end of the time itself as a failure; a finding names its input.
 fuzz: ## every fuzz test for FUZZTIME=10s
 	@tools/setup build
 	@for package in $(UNIT); do \
 		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
 			echo "== $$package $$target"; \
-			out=$$($(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package 2>&1) || \
+			out=$$($(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s $$package 2>&1) || \
 				{ grep -q '^ *context deadline exceeded' <<<"$$out" && ! grep -q 'Failing input' <<<"$$out"; } || \
 				{ echo "$$out"; exit 1; }; \
 			tail -n 1 <<<"$$out"; \

@@ -17,11 +17,13 @@ import (
 var version string
 
 func main() {
+	program.Main()
 	os.Exit(run(os.Args, surroundings{
 		stdout:     os.Stdout,
 		stderr:     os.Stderr,
 		getenv:     os.Getenv,
 		privileged: func() error { return program.Privileged(program.NetRaw) },
+		confine:    program.Confine,
 		intercept:  intercept.Run,
 	}))
 }
@@ -31,6 +33,7 @@ type surroundings struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	privileged     func() error
+	confine        func(program.Confinement) error
 	intercept      func(context.Context, intercept.Config) (intercept.Summary, error)
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"mrtecopy/internal/intercept"
+	"mrtecopy/internal/program"
 	"mrtecopy/internal/program/docstest"
 )
 
@@ -26,6 +27,7 @@ type bench struct {
 	dir            string
 	env            map[string]string
 	denied         error
+	confined       *program.Confinement
 	intercept      func(context.Context, intercept.Config) (intercept.Summary, error)
 	cfg            *intercept.Config // what the engine was called with
 	stdout, stderr bytes.Buffer
@@ -51,6 +53,7 @@ func (b *bench) run(line string) int {
 		stderr:     &b.stderr,
 		getenv:     func(key string) string { return b.env[key] },
 		privileged: func() error { return b.denied },
+		confine:    func(c program.Confinement) error { b.confined = &c; return nil },
 		intercept: func(ctx context.Context, c intercept.Config) (intercept.Summary, error) {
 			b.cfg = &c
 			return b.intercept(ctx, c)
@@ -100,6 +103,8 @@ func TestUsageErrors(t *testing.T) {
 		{needed + "--port x", `--port: "x" is not a number`},
 		{needed + "--interface a/b", "is no interface name"},
 		{needed + "--status-every x", "is no time"},
+		{needed + "--max-sessions x", `--max-sessions: "x" is not a number from 1 to 10000000`},
+		{needed + "--max-memory 1k", "--max-memory: 1k is not between 8MiB and 1TiB"},
 		{"--config @/bad.yaml", `bad.yaml:1: unknown key "listne", did you mean listen?`},
 		{"keygen", "keygen takes one argument"},
 		{"keygen a b", "keygen takes one argument"},
@@ -149,13 +154,13 @@ func TestSettings(t *testing.T) {
 	b := newBench(t)
 	b.env["INTERCEPT_INTERFACE"] = "eth0,eth1"
 	b.env["INTERCEPT_PORT"] = "1"
-	line := "--target 10.0.0.9 --key-file @/key -p 3307 --listen 10.0.0.7:700 --status-every 1m"
+	line := "--target 10.0.0.9 --key-file @/key -p 3307 --listen 10.0.0.7:700 --status-every 1m --max-sessions 10 --max-memory 16m"
 	if code := b.run(line); code != 0 {
 		t.Fatalf("exit code %d: %s", code, b.stderr.String())
 	}
 	c := b.cfg
 	if !slices.Equal(c.Interfaces, []string{"eth0", "eth1"}) || c.Target != netip.MustParseAddr("10.0.0.9") || c.Port != 3307 ||
-		c.Listen != "10.0.0.7:700" || c.Key == nil || c.StatusEvery != time.Minute || c.Status == nil || c.Log == nil {
+		c.Listen != "10.0.0.7:700" || c.Key == nil || c.StatusEvery != time.Minute || c.MaxSessions != 10 || c.MaxHeld != 16<<20 || c.Status == nil || c.Log == nil {
 		t.Errorf("config %+v", c)
 	}
 	if code := b.run("--target ::ffff:10.0.0.9 --insecure"); code != 0 {
@@ -181,6 +186,22 @@ func TestSignalEndsWithSummary(t *testing.T) {
 	raw, err := os.ReadFile(filepath.Join(b.dir, "s.json"))
 	if err != nil || !json.Valid(raw) {
 		t.Errorf("summary %s, %v", raw, err)
+	}
+}
+
+func TestPrivileges(t *testing.T) {
+	b := newBench(t)
+	b.intercept = func(_ context.Context, c intercept.Config) (intercept.Summary, error) {
+		return intercept.Summary{}, c.Opened()
+	}
+	if code := b.run("--target 10.0.0.9 --insecure --user daemon"); code != 0 {
+		t.Fatalf("exit code %d: %s", code, b.stderr.String())
+	}
+	if c := b.confined; c == nil || c.User != "daemon" || !slices.Equal(c.Keep, []program.Capability{program.NetRaw}) {
+		t.Errorf("confined to %+v", c)
+	}
+	if code := b.run("--target 10.0.0.9 --insecure --user nosuchuser"); code != 2 || !strings.Contains(b.stderr.String(), "there is no user nosuchuser") {
+		t.Errorf("exit code %d: %s", code, b.stderr.String())
 	}
 }
 

@@ -32,7 +32,7 @@ What must be done where, once and as root:
   target host      intercept route target --port 3306 --via BLACKHOLE_IP apply
   production host  copy the key there, for mrtecopy live --key-file key
 
-intercept needs root or CAP_NET_RAW. It does not start on a host that would
+intercept needs root or CAP_NET_RAW, and gives up all else. It does not start on a host that would
 forward the replies to the real clients: IP forwarding must be off, or the
 blackhole rule in place ('intercept route blackhole … check').
 
@@ -58,8 +58,11 @@ func flags() []cli.Flag {
 		&cli.StringFlag{Name: "listen", Value: ":36524", DefaultText: ":36524", Usage: "accept mrtecopy's connections on `[IP]:PORT`"},
 		&cli.StringFlag{Name: "key-file", Usage: "read the key shared with mrtecopy from `FILE`"},
 		&cli.BoolFlag{Name: "insecure", Usage: "accept everybody, without key and encryption"},
+		&cli.StringFlag{Name: "max-sessions", Value: "1000000", DefaultText: "1000000", Usage: "refuse to watch more than `N` sessions"},
+		&cli.StringFlag{Name: "max-memory", Value: "256MiB", DefaultText: "256MiB", Usage: "hold at most `SIZE` of replies that are not read yet"},
 		&cli.StringFlag{Name: "summary", Usage: "write the counters as JSON to `FILE` at the end, - for standard output"},
 		&cli.StringFlag{Name: "status-every", Value: "10s", DefaultText: "10s", Usage: "write a status line each `TIME`, 0 for none"},
+		&cli.StringFlag{Name: "user", Usage: "become `USER` when everything is open"},
 		&cli.StringFlag{Name: "config", Usage: "read flags from the YAML `FILE`"},
 	}
 }
@@ -86,15 +89,27 @@ func serve(c *cli.Context, s surroundings) error {
 		}
 		cfg.Key = &key
 	}
-	summaryFile := v.String("summary")
-	if summaryFile != "" {
-		if err := ledger.Savable(summaryFile); err != nil {
-			return err
-		}
+	become := v.String("user")
+	uid, err := program.UserID(become)
+	if err != nil {
+		return v.Errorf("user", "%v", err)
+	}
+	destination, err := ledger.Open(v.String("summary"), s.stdout, uid)
+	if err != nil {
+		return err
 	}
 	cfg.Status = s.stderr
 	cfg.Log = slog.New(slog.NewTextHandler(s.stderr, nil))
+	defer program.TellVitals(cfg.Log)()
 	cfg.Version = c.App.Version
+	cfg.Opened = func() error {
+		// Interfaces that go and come back need another socket, and so do resets.
+		keep := program.Confinement{Keep: []program.Capability{program.NetRaw}, User: become}
+		if err := program.Settled(cfg.Log, s.confine(keep)); err != nil {
+			return err
+		}
+		return destination.Savable()
+	}
 
 	stopping := func(sig os.Signal) { fmt.Fprintf(s.stderr, "intercept: %v: ending\n", sig) }
 	summary, err := program.Interruptible(c.Context, stopping, func(ctx context.Context) (intercept.Summary, error) {
@@ -103,10 +118,7 @@ func serve(c *cli.Context, s surroundings) error {
 	if err != nil {
 		return err
 	}
-	if summaryFile != "" {
-		return ledger.Save(summaryFile, s.stdout, summary)
-	}
-	return nil
+	return destination.Save(summary)
 }
 
 // settings checks the flags and translates them. It opens nothing.
@@ -133,6 +145,14 @@ func settings(v *config.Values) (c intercept.Config, err error) {
 	if err := config.KeyOrInsecure(v); err != nil {
 		return c, err
 	}
+	if c.MaxSessions, err = v.Int("max-sessions", 1, 10_000_000); err != nil {
+		return c, err
+	}
+	held, err := v.Size("max-memory", 8<<20, 1<<40)
+	if err != nil {
+		return c, err
+	}
+	c.MaxHeld = int(held)
 	c.StatusEvery, err = v.Duration("status-every")
 	return c, err
 }

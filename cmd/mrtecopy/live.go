@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 
 	"github.com/urfave/cli/v2"
 
@@ -15,11 +16,13 @@ import (
 	"mrtecopy/internal/ledger"
 	"mrtecopy/internal/mysql"
 	"mrtecopy/internal/program"
+	"mrtecopy/internal/rawsend"
 )
 
 const liveDescription = `What must run where:
 
-  production host   mrtecopy live, as root or with CAP_NET_RAW and CAP_NET_ADMIN
+  production host   mrtecopy live, as root or with CAP_NET_RAW (and CAP_NET_ADMIN
+                    for --send link); it gives up all other privileges
   blackhole host    intercept, as root, with the key that 'intercept keygen' made
   target host       the target server, and once, as root:
                     intercept route target --port 3306 --via BLACKHOLE_IP apply
@@ -90,8 +93,12 @@ func liveFlags() []cli.Flag {
 		&cli.StringFlag{Name: "stream-above", Category: "How", Value: "1MiB", DefaultText: "1MiB", Usage: "send commands larger than `SIZE` before they are complete"},
 		&cli.StringFlag{Name: "ring", Category: "How", Value: "32MiB", DefaultText: "32MiB", Usage: "let the kernel keep `SIZE` of captured packets per interface and shard"},
 		&cli.StringFlag{Name: "max-memory", Category: "How", Value: "512MiB", DefaultText: "512MiB", Usage: "give up sessions rather than buffer more than `SIZE`"},
+		&cli.StringFlag{Name: "max-session-memory", Category: "How", DefaultText: "half of a shard's share", Usage: "give up a session that alone buffers more than `SIZE`"},
+		&cli.StringFlag{Name: "max-sessions", Category: "How", Value: "65536", DefaultText: "65536", Usage: "skip new sessions while `N` are open"},
+		&cli.StringFlag{Name: "max-connects", Category: "How", Value: "10000", DefaultText: "10000", Usage: "open at most `N` connections a second on the target"},
 		&cli.StringFlag{Name: "status-every", Category: "What to tell", Value: "10s", DefaultText: "10s", Usage: "write a status line each `TIME`, 0 for none"},
 		&cli.StringFlag{Name: "summary", Category: "What to tell", Usage: "write the account as JSON to `FILE`, - for standard output"},
+		&cli.StringFlag{Name: "user", Category: "Other", Usage: "become `USER` when everything is open"},
 		&cli.StringFlag{Name: "config", Category: "Other", Usage: "read flags from the YAML `FILE`"},
 	}
 }
@@ -112,8 +119,17 @@ func live(c *cli.Context, s surroundings) error {
 	if err != nil {
 		return err
 	}
-	if err := s.privileged(); err != nil {
+	needs := []program.Capability{program.NetRaw}
+	if cfg.Send == rawsend.Link {
+		needs = append(needs, program.NetAdmin) // to have the kernel ask for the next hop's address
+	}
+	if err := s.privileged(needs...); err != nil {
 		return err
+	}
+	become := v.String("user")
+	uid, err := program.UserID(become)
+	if err != nil {
+		return v.Errorf("user", "%v", err)
 	}
 	if cfg.Credentials, err = config.LoadCredentials(v.String("credentials")); err != nil {
 		return err
@@ -130,16 +146,26 @@ func live(c *cli.Context, s surroundings) error {
 		}
 		cfg.Key = &key
 	}
-	summaryFile := v.String("summary")
-	if summaryFile != "" {
-		if err := ledger.Savable(summaryFile); err != nil {
-			return err
-		}
+	destination, err := ledger.Open(v.String("summary"), s.stdout, uid)
+	if err != nil {
+		return err
 	}
 	cfg.Status = s.stderr
 	cfg.Color = program.Colored(s.stderr, s.getenv)
 	cfg.Log = slog.New(slog.NewTextHandler(s.stderr, nil))
+	defer program.TellVitals(cfg.Log)()
 	cfg.Version = c.App.Version
+	if cpus := runtime.GOMAXPROCS(0); cfg.Shards > cpus {
+		cfg.Log.Warn("more shards than CPUs: they wait for each other; lower --shards, or give the cgroup more", "shards", cfg.Shards, "cpus", cpus)
+	}
+	cfg.Opened = func() error {
+		// Interfaces that go and come back need another socket.
+		if err := program.Settled(cfg.Log, s.confine(program.Confinement{Keep: needs, User: become})); err != nil {
+			return err
+		}
+		return destination.Savable()
+	}
+	program.LimitHeap(cfg.MaxMemory, cfg.Shards, s.getenv)
 
 	stopping := func(sig os.Signal) {
 		fmt.Fprintf(s.stderr, "mrtecopy: %v: capturing stops; the target gets up to %v to catch up; again to end at once\n", sig, cfg.Drain)
@@ -154,7 +180,7 @@ func live(c *cli.Context, s surroundings) error {
 		return err
 	}
 	// A run that broke off, too, has an account worth reading.
-	if reportErr := report(summary, summaryFile, cfg.Color, s); err == nil {
+	if reportErr := report(summary, destination, cfg.Color, s); err == nil {
 		return reportErr
 	}
 	return err
@@ -175,12 +201,10 @@ func publicKey(path string) (*rsa.PublicKey, error) {
 }
 
 // report shows what a run amounts to.
-func report(summary ledger.Summary, file string, color bool, s surroundings) error {
+func report(summary ledger.Summary, to *ledger.Destination, color bool, s surroundings) error {
 	fmt.Fprintf(s.stderr, "\n%s", summary.Table(color))
-	if file != "" {
-		if err := ledger.Save(file, s.stdout, summary); err != nil {
-			return err
-		}
+	if err := to.Save(summary); err != nil {
+		return err
 	}
 	if !summary.Lossless() {
 		return program.ErrLosses

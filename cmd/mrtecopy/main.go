@@ -21,12 +21,14 @@ import (
 var version string
 
 func main() {
+	program.Main()
 	os.Exit(run(os.Args, surroundings{
 		stdout:     os.Stdout,
 		stderr:     os.Stderr,
 		getenv:     os.Getenv,
 		localAddrs: capture.LocalAddrs,
-		privileged: func() error { return program.Privileged(program.NetRaw, program.NetAdmin) },
+		privileged: program.Privileged,
+		confine:    program.Confine,
 		replay:     replay.Run,
 	}))
 }
@@ -36,7 +38,8 @@ type surroundings struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	localAddrs     func() ([]netip.Addr, error)
-	privileged     func() error
+	privileged     func(...program.Capability) error
+	confine        func(program.Confinement) error
 	replay         func(context.Context, replay.Config) (ledger.Summary, error)
 }
 

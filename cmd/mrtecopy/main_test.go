@@ -18,6 +18,7 @@ import (
 
 	"mrtecopy/internal/ledger"
 	"mrtecopy/internal/policy"
+	"mrtecopy/internal/program"
 	"mrtecopy/internal/rawsend"
 	"mrtecopy/internal/replay"
 	"mrtecopy/internal/session"
@@ -29,6 +30,8 @@ type bench struct {
 	dir            string
 	env            map[string]string
 	denied         error
+	needed         []program.Capability
+	confined       *program.Confinement
 	replay         func(context.Context, replay.Config) (ledger.Summary, error)
 	cfg            *replay.Config // what the engine was called with
 	stdout, stderr bytes.Buffer
@@ -64,7 +67,8 @@ func (b *bench) run(line string) int {
 		localAddrs: func() ([]netip.Addr, error) {
 			return []netip.Addr{netip.MustParseAddr("10.0.0.5"), netip.MustParseAddr("2001:db8::5"), netip.MustParseAddr("127.0.0.1")}, nil
 		},
-		privileged: func() error { return b.denied },
+		privileged: func(needed ...program.Capability) error { b.needed = needed; return b.denied },
+		confine:    func(c program.Confinement) error { b.confined = &c; return nil },
 		replay: func(ctx context.Context, c replay.Config) (ledger.Summary, error) {
 			b.cfg = &c
 			return b.replay(ctx, c)
@@ -84,7 +88,7 @@ func TestHelp(t *testing.T) {
 	b := newBench(t)
 	for line, wants := range map[string][]string{
 		"--help":      {"live", "production server's host"},
-		"live --help": {"MRTECOPY_MAX_MEMORY", "CAP_NET_RAW and CAP_NET_ADMIN", "Examples:", "--key-file FILE", "USER=ACCOUNT:PASSWORD", "Exit code:"},
+		"live --help": {"MRTECOPY_MAX_MEMORY", "CAP_NET_RAW (and CAP_NET_ADMIN", "Examples:", "--key-file FILE", "USER=ACCOUNT:PASSWORD", "Exit code:"},
 		"--version":   {"mrtecopy version "},
 	} {
 		if code := b.run(line); code != 0 || b.stderr.Len() > 0 {
@@ -138,6 +142,9 @@ func TestUsageErrors(t *testing.T) {
 		{"live" + needed + "--shards 0", `--shards: "0" is not a number from 1 to 64`},
 		{"live" + needed + "--stream-above 1", `--stream-above: 1 is not between 1KiB and 1GiB`},
 		{"live" + needed + "--max-memory lots", `--max-memory: "lots" is no size`},
+		{"live" + needed + "--max-session-memory 1m", `--max-session-memory: 1m is not between 8MiB and 1TiB`},
+		{"live" + needed + "--max-session-memory 8m --stream-above 4m", `--max-session-memory: 8MiB is too little for commands of up to 4MiB`},
+		{"live" + needed + "--max-sessions 0", `--max-sessions: "0" is not a number from 1 to 262144`},
 		{"live" + needed + "--max-memory 64MiB --stream-above 32m", `64MiB is too little for commands of up to 32MiB`},
 		{"live" + needed + "-t 10.0.0.9:3307", "-t and --target are the same flag: give one of them"},
 		{"live --config @/bad.yaml", `bad.yaml:1: unknown key "tagret", did you mean target?`},
@@ -200,11 +207,11 @@ func TestSettings(t *testing.T) {
 	if c.Key == nil || c.Log == nil || c.Status != io.Writer(&b.stderr) || c.Version == "" {
 		t.Errorf("config %+v", c)
 	}
-	c.Credentials, c.Key, c.Log, c.Status, c.Version = nil, nil, nil, nil, ""
+	c.Credentials, c.Key, c.Log, c.Status, c.Version, c.Opened = nil, nil, nil, nil, "", nil
 	want := replay.Config{
 		Port: 3306, Target: netip.MustParseAddrPort("10.0.0.9:3306"), Intercepts: []string{"10.0.0.7:36524"},
 		Drain: 10 * time.Second, StatusEvery: 10 * time.Second, ResponseTimeout: 5 * time.Minute, Send: rawsend.IP, Shards: 1,
-		Ring: 32 << 20, StreamAbove: 1 << 20, MaxMemory: 512 << 20,
+		Ring: 32 << 20, StreamAbove: 1 << 20, MaxMemory: 512 << 20, MaxSessions: 65536, MaxConnects: 10000,
 		Policy: policy.Config{Table: policy.Default()},
 	}
 	if !reflect.DeepEqual(*c, want) {
@@ -213,7 +220,7 @@ func TestSettings(t *testing.T) {
 
 	code := b.run("live -i eth0 -i eth1 --server-ip 10.0.0.6,10.0.0.5 -p 3307 -t [2001:db8::9]:3308 -s a -s b:700 --credentials @/users --insecure " +
 		"--only read --users a,b --exclude-users c --schemas d --exclude x+ --policy kill=skip --policy accounts=replay " +
-		"--duration 1m --drain 0 --status-every 0s --send link --shards 4 --stream-above 64k --ring 8m --max-memory 1g")
+		"--duration 1m --drain 0 --status-every 0s --send link --shards 4 --stream-above 64k --ring 8m --max-memory 1g --max-session-memory 16m --max-sessions 100 --max-connects 7")
 	if code != 0 {
 		t.Fatalf("exit code %d: %s", code, b.stderr.String())
 	}
@@ -221,17 +228,46 @@ func TestSettings(t *testing.T) {
 	if c.Key != nil {
 		t.Error("a key in spite of --insecure")
 	}
-	c.Credentials, c.Log, c.Status, c.Version = nil, nil, nil, ""
+	c.Credentials, c.Log, c.Status, c.Version, c.Opened = nil, nil, nil, "", nil
 	want = replay.Config{
 		Interfaces: []string{"eth0", "eth1"}, ServerIPs: []netip.Addr{netip.MustParseAddr("10.0.0.6"), netip.MustParseAddr("10.0.0.5")},
 		Port: 3307, Target: netip.MustParseAddrPort("[2001:db8::9]:3308"), Intercepts: []string{"a:36524", "b:700"},
 		Duration: time.Minute, ResponseTimeout: 5 * time.Minute, Send: rawsend.Link, Shards: 4, Ring: 8 << 20, StreamAbove: 64 << 10, MaxMemory: 1 << 30,
+		SessionMemory: 16 << 20, MaxSessions: 100, MaxConnects: 7,
 		Policy: policy.Config{Table: policy.Default(), OnlyRead: true, Exclude: []*regexp.Regexp{regexp.MustCompile("x+")}},
 		Filter: session.Filter{Users: map[string]bool{"a": true, "b": true}, ExcludeUsers: map[string]bool{"c": true}, Schemas: map[string]bool{"d": true}},
 	}
 	want.Policy.Table[policy.KillSession], want.Policy.Table[policy.Accounts] = policy.Skip, policy.Replay
 	if !reflect.DeepEqual(*c, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", *c, want)
+	}
+}
+
+// What is needed is what is kept when everything is open: more than raw sockets
+// only to send at the link layer.
+func TestPrivileges(t *testing.T) {
+	b := newBench(t)
+	for line, want := range map[string][]program.Capability{
+		"":                        {program.NetRaw},
+		"--send link":             {program.NetRaw, program.NetAdmin},
+		"--send ip --user daemon": {program.NetRaw},
+	} {
+		b.confined = nil
+		b.replay = func(_ context.Context, c replay.Config) (ledger.Summary, error) {
+			return summary(new(ledger.Counts)), c.Opened()
+		}
+		if code := b.run("live" + needed + line); code != 0 {
+			t.Fatalf("%s: exit code %d: %s", line, code, b.stderr.String())
+		}
+		if b.confined == nil || !reflect.DeepEqual(b.confined.Keep, want) || !reflect.DeepEqual(b.needed, want) {
+			t.Errorf("%s: needs %v, is confined to %v, want %v", line, b.needed, b.confined, want)
+		}
+		if user := strings.TrimPrefix(line, "--send ip --user "); user != line && b.confined.User != user {
+			t.Errorf("%s: becomes %q", line, b.confined.User)
+		}
+	}
+	if code := b.run("live" + needed + "--user nosuchuser"); code != 2 || !strings.Contains(b.stderr.String(), "there is no user nosuchuser") {
+		t.Errorf("exit code %d: %s", code, b.stderr.String())
 	}
 }
 

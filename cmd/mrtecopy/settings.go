@@ -85,6 +85,21 @@ func settings(v *config.Values, local []netip.Addr) (c replay.Config, err error)
 		return c, v.Errorf("max-memory", "%s is too little for commands of up to %s: give at least four times --stream-above",
 			config.FormatSize(c.MaxMemory), config.FormatSize(streamAbove))
 	}
+	if v.String("max-session-memory") != "" {
+		if c.SessionMemory, err = v.Size("max-session-memory", 8<<20, 1<<40); err != nil {
+			return c, err
+		}
+		if c.SessionMemory < 4*streamAbove {
+			return c, v.Errorf("max-session-memory", "%s is too little for commands of up to %s: give at least four times --stream-above",
+				config.FormatSize(c.SessionMemory), config.FormatSize(streamAbove))
+		}
+	}
+	if c.MaxSessions, err = v.Int("max-sessions", 1, 1<<18); err != nil {
+		return c, err
+	}
+	if c.MaxConnects, err = v.Int("max-connects", 1, 1_000_000); err != nil {
+		return c, err
+	}
 	return c, nil
 }
 

@@ -115,15 +115,22 @@ func (r *Ring) Err() error {
 	case err == nil:
 		return nil
 	case errors.Is(err, unix.ENETDOWN):
-		err = ErrDown
-		// The socket of an interface that was removed is bound to number -1.
-		if sa, e := unix.Getsockname(r.fd); e == nil {
-			if ll, ok := sa.(*unix.SockaddrLinklayer); ok && ll.Ifindex == -1 {
-				err = ErrGone
-			}
+		if err = ErrDown; r.Gone() {
+			err = ErrGone
 		}
 	}
 	return fmt.Errorf("capture %s: %w", r.name, err)
+}
+
+// Gone reports whether the interface was removed. One that is removed is taken
+// down before, so Err may have said ErrDown, and nothing more is heard of it.
+func (r *Ring) Gone() bool {
+	sa, err := unix.Getsockname(r.fd)
+	if err != nil {
+		return false
+	}
+	ll, ok := sa.(*unix.SockaddrLinklayer)
+	return ok && ll.Ifindex == -1 // to which its socket is bound then
 }
 
 // Close ends the capture. No Frame may be used any more.

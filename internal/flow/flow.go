@@ -58,10 +58,13 @@ type Stream struct {
 	hold    *hold // segments behind a hole; nil: there is none
 }
 
+// pieceCost is what a piece counts beside its octets.
+const pieceCost = 64
+
 // hold keeps what lies behind a hole, sorted by sequence number.
 type hold struct {
 	since time.Duration
-	size  int
+	size  int // octets of storage, and a pieceCost for each
 	segs  []piece
 }
 
@@ -93,20 +96,26 @@ func (s *Stream) Deadline() time.Duration {
 	return s.hold.since + holePatience
 }
 
+// Storage returns the octets of storage that what lies behind a hole takes.
+func (s *Stream) Storage() int {
+	if s.hold == nil {
+		return 0
+	}
+	return s.hold.size
+}
+
+// Records returns how many octets of Storage are not the Pool's.
+func (s *Stream) Records() int {
+	if s.hold == nil {
+		return 0
+	}
+	return len(s.hold.segs) * pieceCost
+}
+
 // Begins reports whether seg opens another connection on the 4-tuple: s is at
 // its end, and a new Stream takes seg.
 func (s *Stream) Begins(seg *wire.Segment) bool {
 	return seg.Flags&(wire.SYN|wire.ACK) == wire.SYN && s.started && (!s.synSeen || seg.Seq != s.iss)
-}
-
-// Storage returns the octets of the pool's storage that s holds.
-func (s *Stream) Storage() (n int) {
-	if s.hold != nil {
-		for i := range s.hold.segs {
-			n += s.hold.segs[i].data.Cap()
-		}
-	}
-	return n
 }
 
 // Segment takes a captured segment from the client and appends what it brings.
@@ -216,7 +225,7 @@ func (s *Stream) keep(now time.Duration, p *buffer.Pool, seg *wire.Segment) {
 	}
 	pc := piece{seq: seg.Seq, ack: seg.Ack, missing: seg.Missing, fin: seg.Flags.Has(wire.FIN)}
 	pc.data.Append(p, seg.Payload)
-	h.size += pc.data.Cap() + 64
+	h.size += pc.data.Cap() + pieceCost
 	h.segs = append(h.segs, piece{})
 	copy(h.segs[at+1:], h.segs[at:])
 	h.segs[at] = pc
@@ -243,7 +252,7 @@ func (s *Stream) drain(now time.Duration, p *buffer.Pool, out []Event) []Event {
 	}
 	for i := range h.segs[:n] {
 		pc := &h.segs[i]
-		h.size -= pc.data.Cap() + 64
+		h.size -= pc.data.Cap() + pieceCost
 		// Octets in a pool are not touched before the pool's next use, but the
 		// caller will use it while it reads the events: leave these to the
 		// garbage collector. Holes are rare.

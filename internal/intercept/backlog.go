@@ -30,6 +30,7 @@ type backlog struct {
 	fin    seq.Num       // the sequence number of the target's FIN, with hasFIN
 	hasFIN bool
 	nheld  uint8
+	at     int           // index in work.lent
 	held   [3]wire.Block // blocks of pieces, the most recent first (RFC 2018, section 4)
 }
 

@@ -31,6 +31,7 @@ type Config struct {
 	MaxHeld     int           // octets held of all connections that are not framed; 0: 256 MiB
 	Spacing     time.Duration // between two looks at the rings while replies are many; 0: 250 µs
 
+	Opened      func() error  // called when all sockets are open, before any packet is read
 	StatusEvery time.Duration // 0: no status lines
 	Status      io.Writer
 	Log         *slog.Logger

@@ -45,6 +45,8 @@ type engine struct {
 	status   status
 	stats    Summary
 	limited  map[string]*limit
+	open     atomic.Int32                   // control connections
+	told     struct{ shed, refused uint64 } // of work's, when last told
 }
 
 // run is the engine's loop, until ctx is done.
@@ -157,6 +159,7 @@ func (e *engine) settle(s *session) {
 		}
 		o.out = control.AppendHead(o.out, &control.Head{ID: s.id, Kind: h.kind, Sequence: h.sequence, Payload: h.payload})
 	}
+	e.account(s)
 	e.hold(s)
 	if s.is(broken) && !s.is(lost) {
 		e.report(s)

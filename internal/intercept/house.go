@@ -41,6 +41,7 @@ func (e *engine) keepHouse(now time.Duration) {
 	if now >= d.hold {
 		d.hold = now + holdCheck
 		e.expireHeld(now)
+		e.tellLimits()
 	}
 	if now >= d.owners {
 		d.owners = now + d.ownersEvery

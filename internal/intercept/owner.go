@@ -174,6 +174,7 @@ func (e *engine) admit(o *owner, m *control.Register) control.RegStatus {
 	case s != nil && s.owner != o:
 		return control.RegDuplicate
 	case s == nil && len(e.sessions) >= e.config.MaxSessions:
+		e.warn("sessions", "session limit reached: registrations are refused; raise --max-sessions", "limit", e.config.MaxSessions)
 		return control.RegLimit
 	}
 	return control.RegOK
@@ -191,7 +192,11 @@ func (e *engine) expect(now time.Duration, s *session, kinds []byte) {
 	for _, k := range kinds {
 		s.tracker.Push(mysql.Kind(k))
 	}
-	if s.back == nil {
+	e.account(s)
+	if e.work.held() > e.config.MaxHeld {
+		e.shed()
+	}
+	if s.back == nil || s.is(lost) {
 		return
 	}
 	t := e.touch(s)
@@ -205,6 +210,8 @@ func (e *engine) expect(now time.Duration, s *session, kinds []byte) {
 func (e *engine) forget(s *session) {
 	e.untouch(s)
 	s.drop(&e.work)
+	s.tracker = mysql.Tracker{}
+	e.account(s)
 	delete(e.sessions, s.client)
 	delete(s.owner.sessions, s.id)
 	s.owner = nil
@@ -215,6 +222,8 @@ func (e *engine) forget(s *session) {
 func (e *engine) lose(s *session, why control.LostReason) {
 	e.untouch(s)
 	s.drop(&e.work)
+	s.tracker = mysql.Tracker{}
+	e.account(s)
 	s.state |= lost
 	e.stats.Sessions.Lost++
 	s.owner.out = control.AppendLost(s.owner.out, &control.Lost{ID: s.id, Reason: why})

@@ -45,6 +45,11 @@ func Run(ctx context.Context, c Config) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
+	if c.Opened != nil {
+		if err := c.Opened(); err != nil {
+			return Summary{}, errors.Join(err, server.Close())
+		}
+	}
 	c.Log.Info("listening", "control", server.Addr(), "target", e.target, "interfaces", interfaces, "encrypted", c.Key != nil)
 
 	ctx, cancel := context.WithCancel(ctx)
@@ -85,16 +90,23 @@ func (e *engine) welcome(h control.Hello) (control.Welcome, error) {
 		return control.Welcome{}, fmt.Errorf("this intercept watches the replies of %v, not of %v; start one with --target %v --port %d",
 			e.target, h.Target, h.Target.Addr, h.Target.Port)
 	}
+	if n := e.open.Load(); n >= maxConnections {
+		return control.Welcome{}, fmt.Errorf("%d control connections are open, which are as many as may be", n)
+	}
 	return control.Welcome{Addrs: *e.addrs.Load()}, nil
 }
 
 // handle and deliverBatch are called by the goroutines of control connections.
 func (e *engine) handle(c *control.Conn) {
+	e.open.Add(1)
 	e.inbox.put(event{conn: c, opened: true})
 	c.Start(e.deliverBatch)
 }
 
 func (e *engine) deliverBatch(c *control.Conn, batch []byte) {
+	if batch == nil {
+		e.open.Add(-1)
+	}
 	e.inbox.put(event{conn: c, batch: batch})
 }
 

@@ -9,6 +9,7 @@ type session struct {
 	client  wire.Endpoint // the forged end; the other is the target, always
 	owner   *owner
 	id      uint32 // the owner's name for it
+	kinds   int32  // of work.kinds
 	turn    int32  // index+1 in engine.turns; 0: nothing to report yet
 	stale   bool   // the owner has not registered it since it came back
 	holding bool   // in engine.holding

@@ -38,9 +38,6 @@ func (e *engine) writeStatus(now time.Duration) {
 	if drops := s.Capture.KernelDrops; drops > t.last.Capture.KernelDrops {
 		e.warn("drops", "the kernel dropped frames: the ring was full; the target sends them again", "frames", drops-t.last.Capture.KernelDrops)
 	}
-	if refused := s.Segments.Refused; refused > t.last.Segments.Refused {
-		e.warn("refused", "no room for segments out of order: the target sends them again", "segments", refused-t.last.Segments.Refused)
-	}
 	t.at, t.last = now, s
 }
 

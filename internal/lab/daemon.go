@@ -175,6 +175,9 @@ func (l *Lab) routes() (all []route) {
 	return all
 }
 
+// PID is the daemon's process id: what entered its namespaces was replaced by it.
+func (d *Daemon) PID() int { return d.cmd.Process.Pid }
+
 // Log is what the daemon wrote so far.
 func (d *Daemon) Log() string { return d.log.String() }
 

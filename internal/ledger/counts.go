@@ -64,6 +64,7 @@ type Sessions struct {
 
 	Mapped      uint64 // of Captured: replayed from another address than the client's
 	PortChanged uint64 // of Captured: replayed from another port than the client's
+	Delayed     uint64 // of Captured: waited for their turn to connect
 
 	GreetingMissed   uint64 // of those that logged in on the target: production's greeting was not captured
 	CollationChanged uint64 // of those: the target does not know the client's collation, and another was taken
@@ -83,6 +84,7 @@ type Send struct {
 	Segments    uint64 // TCP segments handed to the kernel
 	Bytes       uint64 // bytes of these, from the IP header on
 	Retransmits uint64 // of Segments: sent again
+	HeldBack    uint64 // SYNs and RSTs that were too many at a time: dropped, or sent later
 	// Errors counts what the kernel refused by the name of the error, such as
 	// EPERM. The senders keep these; they are merged in when a sum is made.
 	Errors map[string]uint64
@@ -112,6 +114,7 @@ func (c *Counts) Add(o *Counts) {
 	c.Send.Segments += o.Send.Segments
 	c.Send.Bytes += o.Send.Bytes
 	c.Send.Retransmits += o.Send.Retransmits
+	c.Send.HeldBack += o.Send.HeldBack
 	for name, n := range o.Send.Errors {
 		c.AddSendError(name, n)
 	}
@@ -141,6 +144,7 @@ func (s *Sessions) add(o *Sessions) {
 	s.Knocking += o.Knocking
 	s.Mapped += o.Mapped
 	s.PortChanged += o.PortChanged
+	s.Delayed += o.Delayed
 	s.GreetingMissed += o.GreetingMissed
 	s.CollationChanged += o.CollationChanged
 }

@@ -54,6 +54,10 @@ const (
 	ResponseGap
 	// Memory: the memory limit was reached and this was shed.
 	Memory
+	// SessionMemory: this session alone held more than one may.
+	SessionMemory
+	// SessionLimit: as many sessions were open as may be.
+	SessionLimit
 	// Replication: the session is a replica's or asks for the binary log.
 	Replication
 	// Policy: the command would harm the target or mean something else there,
@@ -97,6 +101,8 @@ var reasons = [NumReasons]struct{ name, hint string }{
 	ResponseTimeout:   {"response_timeout", "the target took commands and never answered; see its processlist"},
 	ResponseGap:       {"response_gap", "the intercept missed responses; see its dropped column"},
 	Memory:            {"memory", "the memory limit was reached; raise --max-memory or make the target faster"},
+	SessionMemory:     {"session_memory", "single sessions held more than --max-session-memory: commands that large, or a target that does not take them"},
+	SessionLimit:      {"session_limit", "--max-sessions were open; raise it, and --max-memory by a kilobyte or two for each"},
 	Replication:       {"replication", "replicas and binary log readers are no clients to replay"},
 	Policy:            {"policy", "commands that would harm the target or mean something else there; see mrtecopy policy"},
 	OnlyRead:          {"only_read", "what may write is left out, by --only read"},

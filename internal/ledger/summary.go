@@ -42,6 +42,7 @@ type SessionsSummary struct {
 	Open        uint64            `json:"open"`
 	Mapped      uint64            `json:"mapped"`
 	PortChanged uint64            `json:"port_changed"`
+	Delayed     uint64            `json:"delayed"`
 
 	GreetingMissed   uint64 `json:"greeting_missed"`
 	CollationChanged uint64 `json:"collation_changed"`
@@ -60,6 +61,7 @@ type CaptureSummary struct {
 type SendSummary struct {
 	Segments    uint64            `json:"segments"`
 	Retransmits uint64            `json:"retransmits"`
+	HeldBack    uint64            `json:"held_back"`
 	Errors      map[string]uint64 `json:"errors"`
 	Bytes       uint64            `json:"bytes"`
 }
@@ -102,6 +104,7 @@ func NewSummary(version string, started, ended time.Time, interrupted bool, c *C
 			Open:        c.Sessions.Open,
 			Mapped:      c.Sessions.Mapped,
 			PortChanged: c.Sessions.PortChanged,
+			Delayed:     c.Sessions.Delayed,
 
 			GreetingMissed:   c.Sessions.GreetingMissed,
 			CollationChanged: c.Sessions.CollationChanged,
@@ -110,6 +113,7 @@ func NewSummary(version string, started, ended time.Time, interrupted bool, c *C
 		Send: SendSummary{
 			Segments:    c.Send.Segments,
 			Retransmits: c.Send.Retransmits,
+			HeldBack:    c.Send.HeldBack,
 			Errors:      errors,
 			Bytes:       c.Send.Bytes,
 		},

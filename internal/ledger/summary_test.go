@@ -3,6 +3,7 @@ package ledger
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,9 +22,9 @@ func TestSummaryShape(t *testing.T) {
 	}
 	want := `{"version":"v1","started":"2026-01-02T15:04:05Z","ended":"2026-01-02T15:05:05Z","interrupted":false,` +
 		`"commands":{"captured":0,"answered":0,"skipped":{},"lost":{},"pending":0,"errors":0,"waited":0,"stalled":0,"classes":{}},` +
-		`"sessions":{"captured":0,"replayed":0,"skipped":{},"lost":{},"open":0,"mapped":0,"port_changed":0,"greeting_missed":0,"collation_changed":0},` +
+		`"sessions":{"captured":0,"replayed":0,"skipped":{},"lost":{},"open":0,"mapped":0,"port_changed":0,"delayed":0,"greeting_missed":0,"collation_changed":0},` +
 		`"capture":{"frames":0,"kernel_drops":0,"bytes":0,"cut":0,"foreign":0},` +
-		`"send":{"segments":0,"retransmits":0,"errors":{},"bytes":0},` +
+		`"send":{"segments":0,"retransmits":0,"held_back":0,"errors":{},"bytes":0},` +
 		`"lag_ms":{"p50":0,"p99":0,"max":0}}`
 	if string(got) != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -72,22 +73,34 @@ func TestLossless(t *testing.T) {
 	}
 }
 
+// save is a run that opens path as this user, and saves value.
+func save(path string, stdout io.Writer, value any) error {
+	d, err := Open(path, stdout, os.Geteuid())
+	if err == nil {
+		err = d.Savable()
+	}
+	if err == nil {
+		err = d.Save(value)
+	}
+	return err
+}
+
 func TestSave(t *testing.T) {
 	dir := t.TempDir()
 	var stdout bytes.Buffer
 	value := map[string]int{"a": 1}
 	const want = "{\n  \"a\": 1\n}\n"
 
-	if err := Save("-", &stdout, value); err != nil || stdout.String() != want {
+	if err := save("-", &stdout, value); err != nil || stdout.String() != want {
 		t.Errorf("standard output: %q, %v", stdout.String(), err)
+	}
+	if err := save("", nil, value); err != nil {
+		t.Errorf("nowhere: %v", err)
 	}
 
 	path := filepath.Join(dir, "s.json")
 	for range 2 { // new, then replaced
-		if err := Savable(path); err != nil {
-			t.Fatal(err)
-		}
-		if err := Save(path, nil, value); err != nil {
+		if err := save(path, nil, value); err != nil {
 			t.Fatal(err)
 		}
 		if b, err := os.ReadFile(path); err != nil || string(b) != want {
@@ -99,7 +112,7 @@ func TestSave(t *testing.T) {
 	if err := os.Symlink(path, link); err != nil {
 		t.Fatal(err)
 	}
-	if err := Save(link, nil, value); err != nil {
+	if err := save(link, nil, value); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Lstat(link); err != nil || info.Mode().IsRegular() {
@@ -110,11 +123,45 @@ func TestSave(t *testing.T) {
 	}
 
 	for _, bad := range []string{dir, filepath.Join(dir, "no", "s.json")} {
-		if err := Savable(bad); err == nil || !strings.Contains(err.Error(), "summary: ") {
-			t.Errorf("Savable(%s) = %v", bad, err)
+		if _, err := Open(bad, nil, os.Geteuid()); err == nil || !strings.Contains(err.Error(), "summary: ") {
+			t.Errorf("Open(%s) = %v", bad, err)
 		}
-		if err := Save(bad, nil, value); err == nil {
-			t.Errorf("Save(%s) worked", bad)
+	}
+}
+
+// Who will be another user then cannot replace the file, and has it opened.
+func TestSaveWithoutPrivileges(t *testing.T) {
+	for _, exists := range []bool{false, true} {
+		path := filepath.Join(t.TempDir(), "s.json")
+		if exists {
+			if err := os.WriteFile(path, []byte(strings.Repeat("x", 1000)), 0o644); err != nil {
+				t.Fatal(err)
+			}
 		}
+		d, err := Open(path, nil, os.Geteuid()+1)
+		if err != nil || d.file == nil {
+			t.Fatalf("Open: %v; it is not open", err)
+		}
+		if err := d.Save(1); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := os.ReadFile(path); err != nil || string(b) != "1\n" {
+			t.Errorf("file holds %q, %v", b, err)
+		}
+	}
+	// In /tmp everybody makes files, and replaces only what is his own.
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o777|os.ModeSticky); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "s.json")
+	if d, err := Open(path, nil, os.Geteuid()+1); err != nil || d.file != nil {
+		t.Errorf("a new file in a directory for all: %v", err)
+	}
+	if err := os.WriteFile(path, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if d, err := Open(path, nil, os.Geteuid()+1); err != nil || d.file == nil {
+		t.Errorf("another's file in a directory for all: %v", err)
 	}
 }

@@ -40,6 +40,9 @@ func (s *Summary) Table(color bool) string {
 	t.part("sent")
 	t.share("segments", s.Send.Segments, 0, bytesize(s.Send.Bytes))
 	t.share("again", s.Send.Retransmits, s.Send.Segments, "")
+	if s.Send.HeldBack > 0 {
+		t.share("held back", s.Send.HeldBack, 0, "SYNs and RSTs beyond a rate; see --max-connects")
+	}
 	for _, name := range slices.Sorted(maps.Keys(s.Send.Errors)) {
 		t.share(name, s.Send.Errors[name], 0, sendHint(name))
 	}
@@ -79,6 +82,9 @@ func ports(s SessionsSummary) string {
 	}
 	if s.PortChanged > 0 {
 		parts = append(parts, "from another port: "+grouped(s.PortChanged))
+	}
+	if s.Delayed > 0 {
+		parts = append(parts, "connected later: "+grouped(s.Delayed))
 	}
 	if s.CollationChanged > 0 {
 		parts = append(parts, "with another collation: "+grouped(s.CollationChanged))

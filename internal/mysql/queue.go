@@ -33,6 +33,9 @@ type kindQueue struct {
 
 func (q *kindQueue) len() int { return int(q.n) + len(q.rest) }
 
+// storage returns the octets of memory borrowed.
+func (q *kindQueue) storage() int { return cap(q.rest) }
+
 func (q *kindQueue) front() Kind { return q.first[0] }
 
 func (q *kindQueue) push(k Kind) {

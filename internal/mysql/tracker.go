@@ -58,6 +58,9 @@ func (t *Tracker) Push(k Kind) {
 // Pending returns how many responses have not ended.
 func (t *Tracker) Pending() int { return t.kinds.len() }
 
+// Storage returns the octets of memory that t holds beside itself.
+func (t *Tracker) Storage() int { return t.kinds.storage() }
+
 // Broken reports whether the stream cannot be framed any more: a packet came
 // that cannot be where it is. It stays so; Feed then consumes nothing.
 func (t *Tracker) Broken() bool { return t.state == stateBroken }

@@ -45,8 +45,12 @@ type Config struct {
 	Ring            int   // octets of each interface's ring in each shard; 0: capture's default
 	StreamAbove     int   // octets from which a command is sent as it comes
 	MaxMemory       int64 // octets of captured and unacknowledged data, all shards together
+	SessionMemory   int64 // of these, of one session; 0: half of a shard's share
+	MaxConnects     int   // connections opened on the target in a second
+	MaxSessions     int   // connections known at a time, all shards together
 
-	Status  io.Writer // takes the status lines
+	Opened  func() error // called when all sockets are open, before any packet is read
+	Status  io.Writer    // takes the status lines
 	Color   bool
 	Log     *slog.Logger
 	Version string

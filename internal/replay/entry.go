@@ -17,12 +17,14 @@ type entry struct {
 	timer  timer
 	nth    uint64 // in the order of their beginning
 
+	counted  int           // of Env.Records, the stream's
 	id       uint32        // names the session on the control channel; 0: it is not registered
 	reg      registration  // with the intercept
 	src      wire.Endpoint // the forged client's address, once chosen
 	iss      seq.Num       // of the connection to the target
 	tries    uint8         // source ports tried
 	mapped   bool          // counted as replayed from another address
+	delayed  bool          // counted as one that waited for its turn to connect
 	moved    bool          // counted as replayed from another port
 	dirty    bool          // in shard.dirty
 	detached bool          // its 4-tuple belongs to a newer connection of the client
@@ -41,8 +43,9 @@ const (
 	registered
 )
 
-// entryCost is what an entry counts toward the memory limit beside its buffers.
-const entryCost = 1 << 10
+// entryCost is what an entry counts toward the memory limit beside its buffers:
+// itself, and its places in the shard's tables.
+const entryCost = 5 << 8
 
 const (
 	// interceptPatience is how long a new session waits for an intercept.

@@ -12,6 +12,7 @@ import (
 
 	"mrtecopy/internal/capture"
 	"mrtecopy/internal/control"
+	"mrtecopy/internal/ledger"
 	"mrtecopy/internal/mysql"
 	"mrtecopy/internal/netnstest"
 	"mrtecopy/internal/policy"
@@ -29,6 +30,8 @@ type rig struct {
 	s   *shard
 	now time.Duration
 
+	mute    bool // the intercept says nothing of its own
+	refuse  int  // one of so many registrations is refused; 0: none
 	clients map[wire.Endpoint]*rigClient
 	known   map[uint32]*rigSession // the intercept's
 }
@@ -67,11 +70,12 @@ func rigSender(tb testing.TB) *rawsend.Sender {
 }
 
 func newRig(tb testing.TB, sender *rawsend.Sender, seed uint64, budget int) *rig {
-	r := &rig{tb: tb, rng: rand.New(rand.NewPCG(seed, 1)), now: time.Minute,
+	r := &rig{tb: tb, rng: rand.New(rand.NewPCG(seed, 1)), now: time.Minute, refuse: 8,
 		clients: make(map[wire.Endpoint]*rigClient), known: make(map[uint32]*rigSession)}
 	r.s = &shard{
 		port: 3306, servers: map[wire.Addr]struct{}{rigServer.Addr: {}}, target: wire.EndpointFrom(rigTarget),
-		budget: budget, log: slog.New(slog.DiscardHandler), drain: time.Second,
+		budget: budget, sessionBudget: budget, roster: &roster{limit: 1 << 16}, log: slog.New(slog.DiscardHandler), drain: time.Second,
+		opens: newBucket(1 << 20), guard: guard{bucket: newBucket(1 << 20)}, abort: func(err error) { tb.Fatal(err) },
 		clock: newClock(), flows: make(map[wire.Flow]*entry), ids: make(map[uint32]*entry),
 		sources: make(map[wire.Endpoint]*entry), entries: make(map[*entry]struct{}), said: make(map[string]struct{}),
 		dialects: make(map[wire.Addr]*session.Dialect),
@@ -103,7 +107,19 @@ func (r *rig) turn(d time.Duration) {
 	said := slices.Clone(s.control)
 	s.flush()
 	r.check()
-	r.obey(said)
+	if !r.mute {
+		r.obey(said)
+	}
+}
+
+// balance checks the account.
+func (r *rig) balance() {
+	r.tb.Helper()
+	var sum ledger.Counts
+	r.s.count(&sum)
+	if err := sum.Balance(); err != nil {
+		r.tb.Fatalf("at %v: %v", r.now, err)
+	}
 }
 
 func (r *rig) check() {
@@ -143,7 +159,7 @@ func (r *rig) obey(batch []byte) {
 				o.sent, o.received = m.SndUna, m.RcvNxt
 			}
 			status := control.RegOK
-			if r.rng.IntN(8) == 0 {
+			if r.refuse > 0 && r.rng.IntN(r.refuse) == 0 {
 				status = control.RegStatus(1 + r.rng.IntN(4))
 			}
 			if status != control.RegOK {
@@ -427,8 +443,8 @@ func testLife(r *rig, nonsense, stop bool) {
 	for e := range s.entries {
 		r.tb.Errorf("left: phase %d, registration %d, %v, detached %v, deadline %v", e.sess.Phase(), e.reg, e.sess.Conn.State(), e.detached, e.sess.Deadline())
 	}
-	if len(s.ids)+len(s.sources)+len(s.flows)+len(s.opening)+s.wheel.count > 0 || s.env.Pool.InUse() != 0 {
-		r.tb.Errorf("left: %d ids, %d sources, %d flows, %d opening, %d timers, %d octets",
-			len(s.ids), len(s.sources), len(s.flows), len(s.opening), s.wheel.count, s.env.Pool.InUse())
+	if len(s.ids)+len(s.sources)+len(s.flows)+len(s.opening)+s.wheel.count > 0 || s.memory() != 0 || s.roster.n.Load() != 0 {
+		r.tb.Errorf("left: %d ids, %d sources, %d flows, %d opening, %d timers, %d octets, %d places",
+			len(s.ids), len(s.sources), len(s.flows), len(s.opening), s.wheel.count, s.memory(), s.roster.n.Load())
 	}
 }

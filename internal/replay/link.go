@@ -38,11 +38,29 @@ type (
 const (
 	redialMin = 200 * time.Millisecond
 	redialMax = 2 * time.Second
+	// steady is how long a connection lives that is worth to be made again at once.
+	// One that ends sooner, time and again, is with an intercept that does not
+	// understand us, or means us ill: it must not keep us busy, nor fill the log.
+	steady = 10 * time.Second
 )
+
+// A redial says how long to wait before the next attempt.
+type redial struct{ pause time.Duration }
+
+// after returns the pause behind a connection that lived so long; 0: there was
+// none.
+func (r *redial) after(lived time.Duration) time.Duration {
+	if lived >= steady {
+		r.pause = 0
+		return 0
+	}
+	r.pause = min(max(2*r.pause, redialMin), redialMax)
+	return r.pause
+}
 
 // run dials until ctx ends.
 func (l *link) run(ctx context.Context) {
-	pause := redialMin
+	var again redial
 	lastErr := ""
 	for ctx.Err() == nil {
 		conn, welcome, err := control.Dial(ctx, l.addrs, l.config)
@@ -54,11 +72,11 @@ func (l *link) run(ctx context.Context) {
 				lastErr = err.Error()
 				l.log.Warn("no intercept: sessions wait. If nothing answers: is it running there, does a firewall stop the port?", "error", err)
 			}
-			sleep(ctx, pause)
-			pause = min(2*pause, redialMax)
+			sleep(ctx, again.after(0))
 			continue
 		}
-		pause, lastErr = redialMin, ""
+		lastErr = ""
+		began := time.Now()
 		l.log.Info("connected to intercept", "addr", conn.Remote())
 		l.inbox.put(&linkUp{conn, welcome})
 		conn.Start(func(c *control.Conn, batch []byte) {
@@ -73,6 +91,7 @@ func (l *link) run(ctx context.Context) {
 			if ctx.Err() == nil {
 				l.log.Warn("the connection to the intercept ended: open sessions pause, new ones wait", "addr", conn.Remote(), "error", conn.Err())
 			}
+			sleep(ctx, again.after(time.Since(began)))
 		case <-ctx.Done():
 			conn.Close() // what was sent is written
 		}
@@ -119,6 +138,9 @@ func (s *shard) readInbox() {
 		case stopNow:
 			if s.stage == running {
 				s.stage, s.stopAt = lastFrames, s.env.Now+ringRest
+			}
+			if n.atOnce {
+				s.stopAt, s.drain = s.env.Now, 0
 			}
 		}
 	}

@@ -25,6 +25,14 @@ func (s *shard) openQueued() {
 		switch {
 		case e.sess.Phase() != session.Queued || e.reg != unregistered:
 			e.queuedAt = 0
+		case s.up && !s.opens.take(s.env.Now):
+			e.queuedAt = s.env.Now // it does not wait for an intercept
+			if !e.delayed {
+				e.delayed = true
+				s.env.Counts.Sessions.Delayed++
+			}
+			s.paced.warn(s, "clients connect faster than the target is to be connected to: sessions begin later; see --max-connects")
+			kept = append(kept, e)
 		case s.up:
 			e.queuedAt = 0
 			s.register(e)

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -43,11 +44,20 @@ func Run(ctx context.Context, c Config) (ledger.Summary, error) {
 		}
 	}()
 
-	capturing := ctx
+	if c.Opened != nil {
+		if err := c.Opened(); err != nil {
+			return ledger.Summary{}, err
+		}
+	}
+	capturing, abort := context.WithCancelCause(ctx)
+	defer abort(nil)
 	if c.Duration > 0 {
 		var cancel context.CancelFunc
-		capturing, cancel = context.WithTimeout(ctx, c.Duration)
+		capturing, cancel = context.WithTimeout(capturing, c.Duration)
 		defer cancel()
+	}
+	for _, s := range shards {
+		s.abort = abort
 	}
 	// The links outlive the capture: the drain needs them.
 	linked, unlink := context.WithCancel(context.WithoutCancel(ctx))
@@ -68,11 +78,16 @@ func Run(ctx context.Context, c Config) (ledger.Summary, error) {
 	var runErr error
 	select {
 	case <-capturing.Done():
-		c.Log.Info("capture stopped; the target may catch up", "drain", c.Drain)
-		for _, s := range shards {
-			s.inbox.put(stopNow{})
+		harm := context.Cause(capturing)
+		atOnce := errors.Is(harm, errLoop)
+		if !atOnce {
+			harm = nil
+			c.Log.Info("capture stopped; the target may catch up", "drain", c.Drain)
 		}
-		runErr = <-finished
+		for _, s := range shards {
+			s.inbox.put(stopNow{atOnce})
+		}
+		runErr = errors.Join(harm, <-finished)
 	case runErr = <-finished:
 	}
 	close(runsDone)
@@ -98,11 +113,11 @@ func openShards(c Config, p plan) (shards []*shard, err error) {
 			shards = nil
 		}
 	}()
-	ids := newConnections()
+	ids, known := newConnections(), &roster{limit: int64(c.MaxSessions)}
 	var owner [16]byte
 	rand.Read(owner[:]) // never fails (crypto/rand)
 	for i := range c.Shards {
-		s := newShard(&c, i, p.servers, ids)
+		s := newShard(&c, i, p.servers, ids, known)
 		if s.inbox, err = newInbox(); err != nil {
 			return shards, err
 		}
@@ -131,10 +146,12 @@ func openShards(c Config, p plan) (shards []*shard, err error) {
 }
 
 // newShard returns a shard that has no part of the kernel yet.
-func newShard(c *Config, index int, servers []netip.Addr, ids *connections) *shard {
+func newShard(c *Config, index int, servers []netip.Addr, ids *connections, known *roster) *shard {
 	s := &shard{
 		index: index, port: c.Port, servers: addrSet(servers), target: wire.EndpointFrom(c.Target),
-		budget: int(c.MaxMemory) / c.Shards, log: c.Log, drain: c.Drain,
+		budget: int(c.MaxMemory) / c.Shards, roster: known, log: c.Log, drain: c.Drain,
+		opens:    newBucket(c.MaxConnects / c.Shards),
+		guard:    guard{bucket: newBucket(guardFactor * c.MaxConnects / c.Shards)},
 		clock:    newClock(),
 		flows:    make(map[wire.Flow]*entry),
 		ids:      make(map[uint32]*entry),
@@ -143,6 +160,7 @@ func newShard(c *Config, index int, servers []netip.Addr, ids *connections) *sha
 		dialects: make(map[wire.Addr]*session.Dialect),
 		said:     make(map[string]struct{}),
 	}
+	s.sessionBudget = cmp.Or(min(int(c.SessionMemory), s.budget), s.budget/2)
 	s.env.Config = session.Config{Credentials: c.Credentials.Lookup, StreamAbove: c.StreamAbove, ResponseTimeout: c.ResponseTimeout, Filter: c.Filter}
 	s.env.IDs, s.env.Judge = ids, policy.NewJudge(c.Policy)
 	s.env.Auth = mysql.AuthOptions{Cleartext: c.CleartextPassword, PublicKey: c.TargetPublicKey}

@@ -18,11 +18,13 @@ type tap struct {
 	config capture.Config
 	ring   *capture.Ring
 	past   capture.Stats // of rings that were closed
+	down   bool          // the interface was taken down: it may be removed next
 }
 
 // open opens the tap's ring.
 func (t *tap) open() (err error) {
 	t.ring, err = capture.Open(t.config)
+	t.down = false
 	return err
 }
 
@@ -93,11 +95,16 @@ func (s *shard) ringFailed(t *tap) {
 	switch {
 	case err == nil:
 	case errors.Is(err, capture.ErrGone):
-		s.log.Warn("an interface is gone; capturing goes on when it is back", "interface", t.config.Interface)
-		t.close()
+		s.ringGone(t)
 	default:
+		t.down = t.down || errors.Is(err, capture.ErrDown)
 		s.log.Warn("capture", "error", err)
 	}
+}
+
+func (s *shard) ringGone(t *tap) {
+	s.log.Warn("an interface is gone; capturing goes on when it is back", "interface", t.config.Interface)
+	t.close()
 }
 
 // mendTaps opens the rings of interfaces that are back.
@@ -106,6 +113,9 @@ func (s *shard) mendTaps() {
 		return
 	}
 	for _, t := range s.taps {
+		if t.ring != nil && t.down && t.ring.Gone() {
+			s.ringGone(t)
+		}
 		if t.ring == nil && t.open() == nil {
 			s.log.Info("an interface is back", "interface", t.config.Interface)
 		}

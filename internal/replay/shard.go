@@ -28,8 +28,11 @@ type shard struct {
 	port    uint16
 	servers map[wire.Addr]struct{}
 	target  wire.Endpoint
-	budget  int // octets of memory
 	log     *slog.Logger
+
+	budget        int // octets of memory
+	sessionBudget int // of these, of one session
+	roster        *roster
 
 	taps   []*tap
 	sender sender
@@ -56,16 +59,25 @@ type shard struct {
 	routeLost      bool          // said
 	checkAt        time.Duration // when the path's MTU and the interfaces are looked at next
 
-	control  []byte // messages of this turn
-	news     []any
-	frames   []capture.Frame
-	events   []flow.Event
-	due      []*entry
-	seg      wire.Segment
-	polls    []unix.PollFd
-	said     map[string]struct{} // refusals logged
-	shedAt   time.Duration
-	shedNext time.Duration // when shed may look again
+	control   []byte // messages of this turn
+	news      []any
+	frames    []capture.Frame
+	events    []flow.Event
+	due       []*entry
+	seg       wire.Segment
+	polls     []unix.PollFd
+	said      map[string]struct{} // refusals logged
+	costly    []costly
+	shedNext  time.Duration // when shed may look again,
+	shedAbove int           // or from how many octets on
+
+	fullMemory, fullRoster, shedMemory, shedSession seldom
+
+	opens   bucket // of connections to the target
+	guard   guard
+	guarded seldom
+	paced   seldom
+	abort   func(error) // ends the whole replay
 
 	stage  stage
 	stopAt time.Duration // when the stage ends
@@ -92,6 +104,7 @@ const (
 	lastFrames       // a stop was asked for: what the kernel holds is read
 	draining         // nothing is captured any more; the target catches up
 	closing          // every connection is being closed
+	resetting        // all are; the last RSTs wait for their turn
 	stopped
 )
 
@@ -163,6 +176,9 @@ func (s *shard) patience(now time.Duration) time.Duration {
 	if next, ok := s.wheel.next(now); ok {
 		d = min(d, next)
 	}
+	if len(s.guard.held) > 0 || s.up && len(s.opening) > 0 {
+		d = min(d, paceEvery)
+	}
 	return d
 }
 
@@ -194,6 +210,10 @@ func (s *shard) isServer(a wire.Addr) bool {
 func (s *shard) clientSegment(seg *wire.Segment) {
 	e := s.flows[seg.Flow]
 	if e != nil && e.stream.Begins(seg) {
+		if s.isOurs(seg) {
+			s.abort(errLoop)
+			return
+		}
 		s.detach(e)
 		e = nil
 	}
@@ -201,6 +221,10 @@ func (s *shard) clientSegment(seg *wire.Segment) {
 		opens := seg.Flags&(wire.SYN|wire.ACK) == wire.SYN
 		if !opens && len(seg.Payload) == 0 {
 			return // the end of a connection that was not replayed
+		}
+		if opens && s.isOurs(seg) {
+			s.abort(errLoop)
+			return
 		}
 		if e = s.newEntry(seg.Flow, opens); e == nil {
 			return
@@ -229,7 +253,9 @@ func (s *shard) flowEvents(e *entry) {
 		s.take(e)
 	}
 	clear(s.events)
+	s.account(e)
 	s.touch(e)
+	s.checkSize(e)
 	s.shed()
 }
 
@@ -278,16 +304,15 @@ func (s *shard) greeting(seg *wire.Segment) (d *session.Dialect, id uint32) {
 	return d, g.ConnectionID
 }
 
-// newEntry begins a session, unless the memory limit forbids it.
+// newEntry begins a session, if there is room for it.
 func (s *shard) newEntry(key wire.Flow, opens bool) *entry {
 	s.nth++
 	e := &entry{key: key, nth: s.nth}
-	if s.memory()+entryCost > s.budget && !(opens && s.evict()) {
+	if why := s.place(opens); why != ledger.None {
 		if opens { // else every segment of a connection that was turned away would count one
 			e.sess.Captured(&s.env, opens)
-			e.sess.Skip(&s.env, ledger.Memory)
+			e.sess.Skip(&s.env, why)
 		}
-		s.sayShed("a new session", entryCost)
 		return nil
 	}
 	e.sess.Captured(&s.env, opens)
@@ -302,6 +327,7 @@ func (s *shard) newEntry(key wire.Flow, opens bool) *entry {
 func (s *shard) detach(e *entry) {
 	e.detached = true
 	e.stream.Release(&s.env.Pool)
+	s.account(e)
 	delete(s.flows, e.key)
 	e.sess.ClientGone(&s.env)
 	s.take(e)
@@ -427,6 +453,8 @@ func (s *shard) remove(e *entry) {
 	s.wheel.clear(e)
 	e.stream.Release(&s.env.Pool)
 	e.sess.Release(&s.env)
+	s.account(e)
+	s.roster.leave()
 	if s.flows[e.key] == e {
 		delete(s.flows, e.key)
 	}

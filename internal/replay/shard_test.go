@@ -9,6 +9,8 @@ import (
 	"mrtecopy/internal/capture"
 	"mrtecopy/internal/ledger"
 	"mrtecopy/internal/mysql"
+	"mrtecopy/internal/netnstest"
+	"mrtecopy/internal/rawsend"
 	"mrtecopy/internal/seq"
 	"mrtecopy/internal/session"
 	"mrtecopy/internal/wire"
@@ -152,13 +154,15 @@ func TestShedDuringStop(t *testing.T) {
 	for _, g := range connection(40000, "u", wire.FIN) {
 		r.capture(&g)
 	}
+	r.capture(&connection(40001, "u", 0)[0]) // and a client that said nothing
 	r.turn(time.Millisecond)
 	r.s.stage = draining
 	r.turn(2 * time.Second)
 	r.s.budget = 1
 	r.s.shed() // returns
+	r.balance()
 	var sum ledger.Counts
-	if r.s.count(&sum); sum.Sessions.Open != 1 {
+	if r.s.count(&sum); sum.Sessions.Open != 2 {
 		t.Errorf("%d sessions are open", sum.Sessions.Open)
 	}
 }
@@ -222,5 +226,41 @@ func TestRegisteredNeverComes(t *testing.T) {
 		if lost := s.env.Counts.Sessions.Lost[ledger.InterceptGone]; lost != tt.lost {
 			t.Errorf("lost %d sessions, want %d", lost, tt.lost)
 		}
+	}
+}
+
+// An interface that is removed is taken down before; between the two nobody can
+// tell what is to come, and later nothing is heard of it.
+func TestAnInterfaceThatIsRemovedSlowly(t *testing.T) {
+	n := netnstest.New(t)
+	n.Veth(n.Another(), "v0", []string{"10.9.0.1/24"}, nil)
+	n.IP("neigh", "add", "10.9.0.2", "lladdr", "02:00:00:00:00:02", "dev", "v0")
+	sender, err := rawsend.Open(rawsend.Config{Target: rigTarget.Addr()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sender.Close()
+	r := newRig(t, sender, 1, 64<<20)
+	log := r.logged()
+	n.IP("link", "add", "d0", "type", "veth", "peer", "name", "d1")
+	n.IP("link", "set", "d0", "up")
+	tp := &tap{config: capture.Config{Interface: "d0"}}
+	if err := tp.open(); err != nil {
+		t.Fatal(err)
+	}
+	defer tp.close()
+	r.s.taps = append(r.s.taps, tp)
+	n.IP("link", "set", "d0", "down")
+	r.s.ringFailed(tp)
+	count(t, log, "interface is down", 1)
+	n.IP("link", "del", "d0")
+	r.turn(2 * checkEvery)
+	count(t, log, "an interface is gone", 1)
+	n.IP("link", "add", "d0", "type", "veth", "peer", "name", "d1")
+	n.IP("link", "set", "d0", "up")
+	r.turn(2 * checkEvery)
+	count(t, log, "an interface is back", 1)
+	if tp.ring == nil {
+		t.Error("nothing is captured")
 	}
 }

@@ -31,7 +31,8 @@ var simulatedStart = time.Unix(1_700_000_000, 0)
 func NewSimulated(c Config, own netip.Addr, mtu int, send func(packet []byte)) *Simulated {
 	m := &Simulated{now: simulatedStart}
 	c.Shards = 1
-	m.s = newShard(&c, 0, c.ServerIPs, newConnections())
+	m.s = newShard(&c, 0, c.ServerIPs, newConnections(), &roster{limit: int64(c.MaxSessions)})
+	m.s.abort = func(err error) { panic(err) }
 	m.s.clock = clock{start: simulatedStart, wall: func() time.Time { return m.now }}
 	m.s.link = &link{log: c.Log}
 	sender := &simulatedSender{target: m.s.target, own: own, mtu: mtu, send: send}

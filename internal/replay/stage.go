@@ -6,8 +6,8 @@ import (
 )
 
 // stopNow asks a shard to stop capturing, let the target catch up, and close
-// every connection.
-type stopNow struct{}
+// every connection. With atOnce nothing more is sent but the ends.
+type stopNow struct{ atOnce bool }
 
 // nextStage moves on when the stage at hand has reached its end.
 func (s *shard) nextStage() {
@@ -41,7 +41,11 @@ func (s *shard) nextStage() {
 			s.take(e)
 			s.unregister(e)
 		}
-		s.stage = stopped
+		s.stage = resetting
+	case resetting:
+		if len(s.guard.held) == 0 {
+			s.stage = stopped
+		}
 	}
 }
 

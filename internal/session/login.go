@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"unsafe"
 
 	"mrtecopy/internal/ledger"
 	"mrtecopy/internal/mysql"
@@ -23,6 +24,15 @@ type login struct {
 	capturedUser string
 	exchange     mysql.AuthExchange
 	rounds       int // packets of the target answered
+}
+
+// storage returns the octets that l holds, but for what an exchange needs.
+func (l *login) storage() int {
+	if l == nil {
+		return 0
+	}
+	c := &l.captured
+	return int(unsafe.Sizeof(*l)) + len(c.User) + len(c.AuthResponse) + len(c.Schema) + len(c.Plugin) + len(c.Attributes)
 }
 
 // maxRounds bounds an authentication: a switch, and an exchange of four packets

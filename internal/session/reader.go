@@ -62,6 +62,7 @@ func (s *Session) Data(e *Env, b []byte, ack, end seq.Num) {
 	default:
 		s.plain(e, b, ack, end)
 	}
+	s.account(e) // a turn may bring more commands than there is memory for
 }
 
 // plain is Data without compression.

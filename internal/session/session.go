@@ -221,7 +221,9 @@ func (s *Session) Storage() int {
 }
 
 // records returns the octets of storage that are not the Pool's.
-func (s *Session) records() int { return s.queue.storage() + s.statements.storage() }
+func (s *Session) records() int {
+	return s.queue.storage() + s.statements.storage() + s.login.storage()
+}
 
 // account brings Env.Records up to date.
 func (s *Session) account(e *Env) {

@@ -107,7 +107,7 @@ func newWorld(seed uint64, w weather) *world {
 	m.shard = replay.NewSimulated(replay.Config{
 		ServerIPs: []netip.Addr{host1, host2, host3}, Port: port, Target: target, Credentials: credentials,
 		Policy: policy.Config{Table: policy.Default()}, Drain: 10 * time.Second, ResponseTimeout: 2 * time.Minute,
-		StreamAbove: 64 + r.IntN(streaming), MaxMemory: memory, Log: quiet,
+		StreamAbove: 64 + r.IntN(streaming), MaxMemory: memory, MaxSessions: 1 << 16, MaxConnects: 1 << 20, Log: quiet,
 	}, host1, 576+r.IntN(925), m.toTarget)
 	m.newEngine()
 	m.host = newHost(m, r)
