@@ -34,6 +34,7 @@ type Lab struct {
 	bin    string // our programs
 	hosts  []*Host
 	log    io.Writer
+	patch  *patch    // of the cables that are faulty; nil: none is
 	reaper io.Closer // closing it takes the lab down
 	reaped chan error
 }
@@ -112,6 +113,9 @@ func (l *Lab) Down() error {
 		if s != nil {
 			s.forget()
 		}
+	}
+	if l.patch != nil {
+		l.patch.close() // it goes anyway
 	}
 	if l.reaper == nil {
 		return TearDown(l.prefix, l.dir)
