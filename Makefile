@@ -15,7 +15,7 @@ FUZZTIME  := 10s
 SOAK      := 10m
 E2E       := ./e2e/...
 
-.PHONY: help build demo lab-up lab-down test unit core e2e test-matrix soak race check fuzz bench clean
+.PHONY: help build demo lab-up lab-down test unit core e2e test-matrix soak reliability race check fuzz bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r t h; do printf 'make %-13s %s\n' "$$t" "$$h"; done
@@ -65,6 +65,10 @@ soak: ## random commands from several clients for SOAK=10m
 	@tools/setup test
 	@LAB=require SOAK=$(SOAK) $(GO) test -tags soak -json -count=1 -timeout 3h -run '^TestSoak$$' ./e2e/commands | $(GO) run ./tools/verdict -v "soak"
 
+reliability: ## what faults on each hop do to a load, into docs/reliability.md; or the lines that match RUN=
+	@tools/setup test
+	@LAB=require $(GO) test -tags reliability -v -count=1 -timeout 1h -run '^TestReliability$$/$(RUN)' ./e2e/faults
+
 race: ## the end-to-end tests with programs built with the race detector
 	@tools/setup test
 	@mkdir -p .lab/race
@@ -77,6 +81,7 @@ check: ## gofmt, vet, staticcheck
 	if [ -n "$$unformatted" ]; then echo "not formatted:"; echo "$$unformatted"; exit 1; fi
 	@for script in $$(git ls-files -co --exclude-standard tools .ci internal/lab | xargs grep -lE '^#!.*(bash|sh)$$'); do bash -n $$script; done
 	$(GO) vet ./...
+	$(GO) vet -tags reliability,soak ./e2e/...
 	$(GO) tool staticcheck ./...
 
 # Go may report the end of the time itself as a failure; a finding names its input.
