@@ -8,6 +8,7 @@
 package faults
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -63,4 +64,54 @@ func caughtUp(t testing.TB, r *labtest.Replay, patience time.Duration) (took tim
 		}
 	}
 	return time.Since(started), false
+}
+
+// waitForCommands waits until a server has counted n commands more than now.
+func waitForCommands(t testing.TB, b *lab.Baseline, n int64) {
+	t.Helper()
+	first := int64(-1)
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		c, err := b.Since(t.Context())
+		must(t, err)
+		if first < 0 {
+			first = c["Questions"]
+		}
+		if c["Questions"] >= first+n {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the server counted %d commands, want %d", c["Questions"]-first, n)
+		}
+	}
+}
+
+// quiet waits until both servers have no clients left and the target counts
+// nothing more, and returns what they have counted.
+func quiet(t testing.TB, r *labtest.Replay) (production, target lab.Counters) {
+	t.Helper()
+	for moved := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		var err error
+		production, err = r.Production.Since(r.Ctx)
+		must(t, err)
+		n := target["Questions"]
+		target, err = r.Target.Since(r.Ctx)
+		must(t, err)
+		if n != target["Questions"] {
+			moved = time.Now()
+		}
+		still := time.Since(moved)
+		if r.Production.Open <= 0 && r.Target.Open <= 0 && still > 300*time.Millisecond || still > 30*time.Second {
+			return production, target
+		}
+	}
+}
+
+// countLines counts the lines of a log that contain some words.
+func countLines(log, words string) (n int) {
+	for line := range strings.Lines(log) {
+		if strings.Contains(line, words) {
+			n++
+		}
+	}
+	return n
 }

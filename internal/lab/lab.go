@@ -17,6 +17,7 @@ type Options struct {
 	Prefix     string // of the namespaces' names; "": mc and our process id
 	Production Server // the zero Server: DefaultVersion with the flags of SmallServer
 	Target     Server
+	More       []string  // names of further hosts; see Lab.Host and Lab.Serve
 	Keep       bool      // the lab outlives this process: `lab up`
 	Log        io.Writer // what is being done, one line each; nil: nowhere
 }
@@ -88,7 +89,7 @@ func Up(ctx context.Context, o Options) (_ *Lab, err error) {
 		return nil, err
 	}
 	fmt.Fprintf(l.log, "lab: raising namespaces %s-*\n", l.prefix)
-	if err := l.raiseNetwork(ctx); err != nil {
+	if err := l.raiseNetwork(ctx, o.More...); err != nil {
 		return nil, err
 	}
 	if err := l.watch(ctx); err != nil {
@@ -123,6 +124,19 @@ func (l *Lab) Down() error {
 	err := l.reaper.Close()
 	return errors.Join(err, <-l.reaped)
 }
+
+// Host returns the host of that name.
+func (l *Lab) Host(name string) *Host {
+	for _, h := range l.hosts {
+		if h.Name == name {
+			return h
+		}
+	}
+	panic("lab: no host " + name)
+}
+
+// Serve starts one more server, on a further host. It has production's accounts.
+func (l *Lab) Serve(ctx context.Context, h *Host, s *Server) error { return s.create(ctx, l, h) }
 
 // File is the path of a file of the repository.
 func (l *Lab) File(path string) string { return filepath.Join(l.repo, path) }
