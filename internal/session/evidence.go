@@ -16,11 +16,16 @@ type place struct {
 	nth    uint32  // of the client's commands that have a response
 	lone   bool    // nothing before it waits for its answer, which so begins at ack
 	behind bool    // a command with the same ACK number waits, so it begins behind ack
+	step   bool    // the client has always waited for each answer
+	exact  bool    // so the answer begins at ack: octets were not captured, and less would tell nothing
 }
 
 // may reports whether an answer that begins at at, and acknowledges the client's
 // octets up to ack, may be the one to p.
 func (p *place) may(at, ack seq.Num) bool {
+	if p.exact {
+		return p.ack == at && !p.end.After(ack)
+	}
 	return !p.end.After(ack) && (p.ack.Before(at) || p.ack == at && !p.behind)
 }
 
@@ -69,8 +74,13 @@ func (t *statements) productionAnswered(a answer, read seq.Num) {
 	}
 	if s := t.lone(a.at, a.ack, a.id); s != nil {
 		t.learn(s, &a)
-	} else if read.Before(a.ack) || t.mayHide(&a) {
-		return // it may answer a PREPARE behind a hole that is not read yet, or in one
+	} else if read.Before(a.ack) {
+		if len(t.early) < maxAnswers {
+			t.early = append(t.early, a) // it may answer a PREPARE in a hole, or behind one that is not read yet
+		}
+		return
+	} else if t.mayHide(&a) {
+		return // it may answer a PREPARE in a hole
 	} else {
 		t.wait(a)
 	}
@@ -95,6 +105,24 @@ func (t *statements) productionRefused(at, ack seq.Num) {
 		t.wait(a)
 	}
 	t.match(onPlaces)
+}
+
+// recall looks for the answer to s, which was just read, among those that were
+// captured before it: while a hole is waited for, what is behind it is not read.
+// Only a client that has always waited for each answer shows which it is.
+func (t *statements) recall(s *statement) {
+	later := t.early[:0]
+	for _, a := range t.early {
+		switch {
+		case s.at.end.Before(a.ack):
+			later = append(later, a)
+		case s.at.exact && s.flags&known == 0 && s.fits(&a, onPlaces):
+			t.learn(s, &a)
+		}
+	}
+	if t.early = later; len(later) == 0 {
+		t.early = nil
+	}
 }
 
 // repeated reports whether the ERR that begins at at is known.
@@ -237,6 +265,14 @@ func (t *statements) learn(s *statement, a *answer) {
 		s.spoken, s.counted = a.params, true
 	}
 	t.settled = max(t.settled, s.at.nth)
+	if !s.at.exact {
+		return
+	}
+	for i := range t.all { // answers to those before s, which fell into a hole
+		if o := &t.all[i]; o.nth < s.nth && o.at.exact && o.flags&(known|failed) == 0 {
+			o.flags |= gone
+		}
+	}
 }
 
 // between returns how many ids at least lie between those of the client's nth

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -353,5 +354,69 @@ func TestResynchronising(t *testing.T) {
 				t.Errorf("read as a command: %v, want %v", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestGapBehindAPrepare loses all from a PREPARE's answer up to a later PREPARE, of
+// a client that waits for each answer. What it prepares from then on is told apart
+// as before, also where production's answers are there before what is behind the
+// hole is read.
+func TestGapBehindAPrepare(t *testing.T) {
+	for early := range 4 {
+		m := newSim(t)
+		m.peer.server.nextID = 40
+		c := newClient().login().queries(manySteps)
+		first := c.prepare("p1c1 first")
+		c.execute(first).close(first)
+		from := len(c.items)
+		for range 3 {
+			id := c.prepare("p1c1 hidden")
+			c.execute(id).close(id)
+		}
+		behind := len(c.items)
+		for range 5 {
+			id := c.prepare("p1c1 later")
+			c.execute(id).execute(id).close(id)
+		}
+		c.quit()
+		// Production's answers in the hole are lost, and early ones behind it come first.
+		var items, seen []item
+		for i, it := range c.items {
+			switch {
+			case it.kind != itemPrepared || i < from:
+				items = append(items, it)
+			case i < behind:
+			case len(seen) < early:
+				seen = append(seen, it)
+			default:
+				items = append(items, it)
+			}
+		}
+		at, n := c.offset(from+1), 0
+		for _, it := range c.items[from+1 : behind] {
+			if it.kind == itemData {
+				n += len(it.b)
+			}
+		}
+		c.items = items
+		c.hole(at, n)
+		for i := range c.items {
+			if c.items[i].kind == itemGap {
+				c.items = slices.Insert(c.items, i, seen...)
+				break
+			}
+		}
+		m.play(c, lockstep)
+		m.executedPart(c.expect)
+		m.over()
+		later := 0
+		for _, e := range m.peer.server.executed {
+			if strings.Contains(e, "later") {
+				later++
+			}
+		}
+		if later != 20 {
+			t.Errorf("%d answers early: %d commands on later statements were executed, want 20: %s\n%s", early, later, m.account(), strings.Join(m.peer.server.executed, "\n"))
+		}
 	}
 }

@@ -31,9 +31,17 @@ type reader struct {
 	asked seq.Num       // its ACK number with the last command that has a response
 	asks  uint32        // commands that have one, so far
 	owed  uint32        // of these, production may still have to answer so many
+	steps int           // of these, the client had waited for all answers before each so far; pipelined: it had not
 	gap   seq.Num       // resync: the client's ACK number at the hole
 	end   seq.Num       // the client's sequence number behind Session.in
 }
+
+const (
+	pipelined = -1
+	// manySteps is after how many commands a client that waited for each answer is
+	// taken for one that always does.
+	manySteps = 16
+)
 
 // partKind says where the octets of a packet that is read as it comes go.
 type partKind uint8
@@ -313,6 +321,13 @@ func (s *Session) asks(cmd mysql.Command) place {
 	}
 	r.owed = min(r.owed, r.asks-s.statements.settled)
 	at.lone, at.behind = r.owed == 0, r.owed > 0 && r.asked == r.acked
+	switch {
+	case !at.lone:
+		r.steps = pipelined
+	case r.steps != pipelined && r.steps < manySteps:
+		r.steps++
+	}
+	at.step = r.steps == manySteps
 	r.asks++
 	r.owed++
 	r.asked, at.nth = r.acked, r.asks

@@ -116,6 +116,7 @@ const (
 type statements struct {
 	all     []statement // in the order of the PREPAREs
 	answers []answer    // of production's, in their order, whose PREPARE is not known yet
+	early   []answer    // that came before their PREPARE was read
 	sentTo  int         // all[:sentTo] were sent or left out
 	ended   int         // all[:ended] were answered by the target
 	count   uint32      // PREPAREs so far
@@ -135,7 +136,7 @@ type statements struct {
 }
 
 func (t *statements) storage() int {
-	return cap(t.all)*int(unsafe.Sizeof(statement{})) + cap(t.answers)*int(unsafe.Sizeof(answer{}))
+	return cap(t.all)*int(unsafe.Sizeof(statement{})) + (cap(t.answers)+cap(t.early))*int(unsafe.Sizeof(answer{}))
 }
 
 // prepare records a PREPARE that the client sent.
@@ -145,7 +146,11 @@ func (t *statements) prepare(at place) {
 	}
 	t.count++
 	t.hidden = false
+	at.exact = at.step && t.holes
 	t.all = append(t.all, statement{at: at, nth: t.count, above: t.highest + t.between(t.topmost, t.count)})
+	if t.early != nil {
+		t.recall(&t.all[len(t.all)-1])
+	}
 }
 
 // unprepare takes the last PREPARE back: it does not go to the target.
@@ -209,6 +214,7 @@ func (t *statements) gap() {
 		s := &t.all[i]
 		if s.flags&known == 0 {
 			s.flags |= unsure
+			s.at.exact = s.at.step
 		}
 		s.flags |= doubtful
 		s.tainted = s.tainted || s.longData
