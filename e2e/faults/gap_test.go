@@ -29,17 +29,18 @@ func TestCaptureGap(t *testing.T) {
 			r := labtest.Begin(t, lab.Run{Mrtecopy: []string{"--ring", "2MiB"}})
 			ctx, stop := context.WithCancel(r.Ctx)
 			defer stop()
+			clients := l.Client.Command(ctx, "loadclient", append([]string{"-addr", l.Production.V4.String() + ":3306", "-for", "1m", "-threads", "8"}, load.args...)...)
+			clients.Cancel = func() error { return clients.Process.Signal(syscall.SIGINT) } // they take their leave
 			wait := background(t, func() error {
-				_, err := l.Client.Run(ctx, "loadclient", append([]string{"-addr", l.Production.V4.String() + ":3306", "-for", "1m", "-threads", "8"}, load.args...)...)
-				if ctx.Err() != nil {
-					return nil
+				if err := clients.Run(); ctx.Err() == nil {
+					return err
 				}
-				return err
+				return nil
 			})
 			for range 2 {
 				waitForCommands(t, r.Target, 1000)
 				must(t, r.Mrtecopy.Signal(syscall.SIGSTOP))
-				waitForCommands(t, r.Production, 15000) // of at least 300 octets there and back, more than the ring holds
+				waitForCommands(t, r.Production, 8000) // of at least 300 octets there and back: more than the ring holds
 				must(t, r.Mrtecopy.Signal(syscall.SIGCONT))
 			}
 			waitForCommands(t, r.Target, 1000)

@@ -115,3 +115,18 @@ func countLines(log, words string) (n int) {
 	}
 	return n
 }
+
+// waitForOpen waits until the target has n sessions.
+func waitForOpen(t testing.TB, r *labtest.Replay, n int64) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		_, err := r.Target.Since(r.Ctx)
+		must(t, err)
+		if r.Target.Open == n {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d sessions are open on the target, want %d", r.Target.Open, n)
+		}
+	}
+}
