@@ -99,4 +99,7 @@ func TestMrtecopyIsKilled(t *testing.T) {
 	}
 	_, err = r.Intercept.Stop(r.Ctx)
 	must(t, err)
+	// Nobody resets the orphans now; that intercept does, e2e/patience tells.
+	must(t, l.TargetServer.Exec(r.Ctx, "KILL USER "+lab.AppUser))
+	waitForOpen(t, r, 0)
 }
