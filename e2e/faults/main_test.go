@@ -16,6 +16,9 @@ import (
 	"mrtecopy/internal/lab/labtest"
 )
 
+// patience is how long a target may count nothing before it is taken for stuck.
+const patience = 30 * time.Second
+
 func TestMain(m *testing.M) { labtest.Main(m) }
 
 func must(t testing.TB, err error) {
