@@ -16,7 +16,10 @@ type place struct {
 	nth    uint32  // of the client's commands that have a response
 	lone   bool    // nothing before it waits for its answer, which so begins at ack
 	behind bool    // a command with the same ACK number waits, so it begins behind ack
-	step   bool    // the client has always waited for each answer
+	owed   uint32  // answers to come before it, at most
+	moves  uint32  // how often the client's ACK number has moved between two commands so far
+	blind  bool    // the answer that begins there may be one to what was not captured
+	step   bool    // the client has always waited for each answer, and does
 	exact  bool    // so the answer begins at ack: octets were not captured, and less would tell nothing
 }
 
@@ -168,6 +171,11 @@ func (t *statements) onlyPrepares(a *answer) bool {
 // within an answer. Then an id, which is 0 where production refused, shows that
 // all before it took one. (So do those that fail.)
 func (t *statements) lone(at, ack seq.Num, id uint32) *statement {
+	for i := range t.all {
+		if s := &t.all[i]; s.at.exact && s.flags&(known|failed) == 0 && s.at.may(at, ack) {
+			return s
+		}
+	}
 	var before *statement // the last whose id is known
 	others := false
 	for i := range t.all {
@@ -176,7 +184,7 @@ func (t *statements) lone(at, ack seq.Num, id uint32) *statement {
 		case s.flags&known != 0:
 			before, others = s, false
 		case s.flags&failed != 0 || !s.at.may(at, ack):
-		case !s.at.lone || s.at.ack != at:
+		case !s.at.lone || s.at.blind || s.at.ack != at:
 			others = true
 		case !others || before != nil && id >= before.production+s.nth-before.nth:
 			return s
@@ -198,7 +206,8 @@ func (t *statements) mayHide(a *answer) bool {
 }
 
 // match finds out which PREPAREs the answers belong to. Both are in order, and no
-// answer is without its PREPARE but a repeated one to a statement that is gone. So
+// answer is without its PREPARE but a repeated one to a statement that is gone, or
+// in front of what comes after a hole. So
 // an answer belongs to a PREPARE for certain if that is the first it can have, and
 // the last.
 func (t *statements) match(how agreement) {
@@ -209,7 +218,7 @@ func (t *statements) match(how agreement) {
 	open := t.all[max(begin, 0):]
 	t.answers = slices.DeleteFunc(t.answers, func(a answer) bool {
 		for i := range open {
-			if open[i].fits(&a, how) {
+			if !open[i].at.blind && open[i].fits(&a, how) {
 				return false
 			}
 		}
@@ -268,8 +277,8 @@ func (t *statements) learn(s *statement, a *answer) {
 	if !s.at.exact {
 		return
 	}
-	for i := range t.all { // answers to those before s, which fell into a hole
-		if o := &t.all[i]; o.nth < s.nth && o.at.exact && o.flags&(known|failed) == 0 {
+	for i := range t.all { // the answers to those before s fell into a hole
+		if o := &t.all[i]; o.nth < s.nth && o.flags&(known|failed) == 0 {
 			o.flags |= gone
 		}
 	}

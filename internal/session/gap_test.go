@@ -1,6 +1,7 @@
 package session
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -362,7 +363,7 @@ func TestResynchronising(t *testing.T) {
 // as before, also where production's answers are there before what is behind the
 // hole is read.
 func TestGapBehindAPrepare(t *testing.T) {
-	for early := range 4 {
+	for early := range 5 {
 		m := newSim(t)
 		m.peer.server.nextID = 40
 		c := newClient().login().queries(manySteps)
@@ -374,6 +375,10 @@ func TestGapBehindAPrepare(t *testing.T) {
 			c.execute(id).close(id)
 		}
 		behind := len(c.items)
+		for range 2 { // in which the client shows that it waits for each answer
+			id := c.prepare("p1c1 next")
+			c.execute(id).execute(id).close(id)
+		}
 		for range 5 {
 			id := c.prepare("p1c1 later")
 			c.execute(id).execute(id).close(id)
@@ -417,6 +422,67 @@ func TestGapBehindAPrepare(t *testing.T) {
 		}
 		if later != 20 {
 			t.Errorf("%d answers early: %d commands on later statements were executed, want 20: %s\n%s", early, later, m.account(), strings.Join(m.peer.server.executed, "\n"))
+		}
+	}
+}
+
+// TestGapThenPipelining is TestGapEverywhere with a client that has waited for each
+// answer, and no longer does when the hole comes.
+func TestGapThenPipelining(t *testing.T) {
+	make := func(depth int) *client {
+		c := newClient().login().queries(manySteps + 1)
+		first := c.prepare("p0c0 first")
+		c.execute(first)
+		for round := range 3 {
+			var ids []uint32
+			begun := c.nxt
+			c.pipeline(func() {
+				for i := range depth {
+					ids = append(ids, c.prepare(fmt.Sprintf("p0c0 %d of round %d", i, round)))
+				}
+			})
+			for i := range c.items { // production had them all when it answered
+				if it := &c.items[i]; it.kind == itemPrepared && it.ack.After(begun) {
+					it.ack = c.nxt
+				}
+			}
+			c.pipeline(func() {
+				for _, id := range ids {
+					c.execute(id)
+				}
+			})
+			c.execute(ids[0]).query("select 1")
+		}
+		return c.quit()
+	}
+	for depth := 2; depth <= 4; depth++ {
+		items := make(depth).items
+		at := 0
+		for i, it := range items {
+			if i > manySteps && it.kind == itemData {
+				for more := i; more < min(i+8, len(items)); more++ {
+					if items[more].kind != itemData {
+						continue
+					}
+					n := 0 // as hole counts
+					for _, it := range items[i : more+1] {
+						n += len(it.b)
+					}
+					for _, p := range []pace{atOnce, lockstep} {
+						m := newSim(t)
+						m.peer.server.nextID = 2
+						c := make(depth)
+						c.hole(at, n)
+						m.play(c, p)
+						m.executedPart(c.expect)
+						m.over()
+						if t.Failed() {
+							t.Fatalf("depth %d, hole of %d at %d", depth, n, at)
+						}
+					}
+				}
+			}
+			at += len(it.b)
 		}
 	}
 }

@@ -146,7 +146,14 @@ func (t *statements) prepare(at place) {
 	}
 	t.count++
 	t.hidden = false
-	at.exact = at.step && t.holes
+	if t.holes {
+		at.exact = at.step
+		for i := range t.all { // the client has read answers enough to have read theirs
+			if s := &t.all[i]; s.flags&(known|failed) == 0 && at.moves-s.at.moves >= s.at.owed+fewMoves {
+				s.flags |= gone
+			}
+		}
+	}
 	t.all = append(t.all, statement{at: at, nth: t.count, above: t.highest + t.between(t.topmost, t.count)})
 	if t.early != nil {
 		t.recall(&t.all[len(t.all)-1])
