@@ -65,9 +65,9 @@ soak: ## random commands from several clients for SOAK=10m
 	@tools/setup test
 	@LAB=require SOAK=$(SOAK) $(GO) test -tags soak -json -count=1 -timeout 3h -run '^TestSoak$$' ./e2e/commands | $(GO) run ./tools/verdict -v "soak"
 
-reliability: ## what faults on each hop do to a load, into docs/reliability.md; or the lines that match RUN=
+reliability: ## what faults and outages do to a load, into docs/reliability.md; or the lines that match RUN=
 	@tools/setup test
-	@LAB=require $(GO) test -tags reliability -v -count=1 -timeout 1h -run '^TestReliability$$/$(RUN)' ./e2e/faults
+	@LAB=require $(GO) test -tags reliability -v -count=1 -timeout 1h -run '^Test(Reliability|Outages)$$/$(RUN)' ./e2e/faults
 
 race: ## the end-to-end tests with programs built with the race detector
 	@tools/setup test

@@ -82,9 +82,10 @@ func TestReliability(t *testing.T) {
 			t.Run(h.name+"/"+f.name, func(t *testing.T) { b.measure(t, h, f) })
 		}
 	}
-	t.Logf("\n%s", b.table())
+	text := table([]string{"hop", "fault", "captured", "answered", "skipped", "lost", "pending", "sessions replayed", "target behind the load's end", "lag p99", "sent again"}, b.rows)
+	t.Logf("\n%s", text)
 	if len(b.rows) == len(hops)*(len(allFaults())-1)+1 {
-		must(t, b.write(t.Context()))
+		must(t, write(t.Context(), l, "faults", text))
 	}
 }
 
@@ -160,16 +161,15 @@ func column(reasons map[string]int64) string {
 	return strings.NewReplacer(":", " ", " ", ", ").Replace(text)
 }
 
-// table is the table of the document.
-func (b *bench) table() string {
-	return "| hop | fault | captured | answered | skipped | lost | pending | sessions replayed | target behind the load's end | lag p99 | sent again |\n" +
-		"| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n" + strings.Join(b.rows, "\n") + "\n"
+// table draws a table of the document.
+func table(titles, rows []string) string {
+	return "| " + strings.Join(titles, " | ") + " |\n|" + strings.Repeat(" --- |", len(titles)) + "\n" + strings.Join(rows, "\n") + "\n"
 }
 
-// write puts the table into the document.
-func (b *bench) write(ctx context.Context) error {
-	const begin, end = "<!-- measured -->\n", "<!-- end of measured -->\n"
-	file := b.l.File("docs/reliability.md")
+// write puts a table into the document, between the markers of that name.
+func write(ctx context.Context, l *lab.Lab, name, table string) error {
+	begin, end := "<!-- measured: "+name+" -->\n", "<!-- end of "+name+" -->\n"
+	file := l.File("docs/reliability.md")
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return err
@@ -177,17 +177,17 @@ func (b *bench) write(ctx context.Context) error {
 	before, rest, ok := strings.Cut(string(text), begin)
 	_, after, ok2 := strings.Cut(rest, end)
 	if !ok || !ok2 {
-		return fmt.Errorf("%s: the markers are missing", file)
+		return fmt.Errorf("%s: the markers of %s are missing", file, name)
 	}
-	out, err := exec.CommandContext(ctx, "git", "-C", b.l.File("."), "describe", "--always", "--tags", "--dirty").Output()
+	commit, err := exec.CommandContext(ctx, "git", "-C", l.File("."), "describe", "--always", "--tags").Output()
 	if err != nil {
 		return err
 	}
-	version, err := b.l.ProductionServer.Text(ctx, "SELECT VERSION()")
+	version, err := l.ProductionServer.Text(ctx, "SELECT VERSION()")
 	if err != nil {
 		return err
 	}
-	head := fmt.Sprintf("\nMeasured on %s with `make reliability`: mrtecopy %s, from MariaDB %s to the same version, %d s of load for each line.\n\n",
-		time.Now().UTC().Format("2 January 2006"), strings.TrimSpace(string(out)), version, loadSeconds)
-	return os.WriteFile(file, []byte(before+begin+head+b.table()+"\n"+end+after), 0o644)
+	head := fmt.Sprintf("\nMeasured on %s with `make reliability`: mrtecopy %s, from MariaDB %s to the same version.\n\n",
+		time.Now().UTC().Format("2 January 2006"), strings.TrimSpace(string(commit)), version)
+	return os.WriteFile(file, []byte(before+begin+head+table+"\n"+end+after), 0o644)
 }
