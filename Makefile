@@ -17,7 +17,7 @@ FRESH     := 1m
 CHURN     := 30m
 E2E       := ./e2e/...
 
-.PHONY: help build demo lab-up lab-down test unit core e2e test-matrix soak churn simulate race check vulncheck fuzz bench clean
+.PHONY: help build demo lab-up lab-down test unit core e2e test-matrix soak churn reliability simulate race check vulncheck fuzz bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r t h; do printf 'make %-13s %s\n' "$$t" "$$h"; done
@@ -75,6 +75,10 @@ churn: ## sessions that come and go for CHURN=30m: memory and goroutines must no
 	@tools/setup test
 	@LAB=require CHURN=$(CHURN) $(GO) test -tags soak -v -count=1 -timeout 30h -run '^TestChurn$$' ./e2e
 
+reliability: ## what faults and outages do to a load, into docs/reliability.md; or the lines that match RUN=
+	@tools/setup test
+	@LAB=require $(GO) test -tags reliability -v -count=1 -timeout 1h -run '^Test(Reliability|Outages)$$/$(RUN)' ./e2e/faults
+
 race: ## the end-to-end tests with programs built with the race detector
 	@tools/setup test
 	@mkdir -p .lab/race
@@ -87,6 +91,7 @@ check: ## gofmt, vet, staticcheck
 	if [ -n "$$unformatted" ]; then echo "not formatted:"; echo "$$unformatted"; exit 1; fi
 	@for script in $$(git ls-files -co --exclude-standard tools .ci internal/lab | xargs grep -lE '^#!.*(bash|sh)$$'); do bash -n $$script; done
 	$(GO) vet ./...
+	$(GO) vet -tags reliability,soak ./e2e/...
 	$(GO) tool staticcheck ./...
 
 vulncheck: ## known vulnerabilities in what our code calls

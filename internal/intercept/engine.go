@@ -107,7 +107,11 @@ func (e *engine) deliver(now time.Duration, g *wire.Segment, path uint8) {
 	}
 	e.stats.Segments.Received++
 	if s.owner.conn == nil || s.stale || s.is(lost) {
-		s.overhear(g)
+		if s.overhear(g) && s.owner.conn == nil {
+			// Somebody sends what the target acknowledges: the mrtecopy is cut off from
+			// here only, and may live by another intercept.
+			s.owner.deadline = now + e.config.OwnerAway
+		}
 		return
 	}
 	t := e.touch(s)

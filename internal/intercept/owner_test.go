@@ -150,6 +150,31 @@ func TestAcksAreOverheard(t *testing.T) {
 	}
 }
 
+// A mrtecopy that is cut off from here may live on by another intercept: as long
+// as the target acknowledges what is new, nothing is reset.
+func TestWhoLivesElsewhereIsNotReset(t *testing.T) {
+	b := newBench()
+	b.owners[b.owner.key] = b.owner
+	b.owner.conn, b.owner.deadline = nil, b.now+b.config.OwnerAway
+	half := b.config.OwnerAway / 2
+	for i := range 5 {
+		b.now += half
+		b.deliverAll(ack(0, 10+i))
+		b.checkOwners(b.now)
+		if len(b.sessions) != 1 {
+			t.Fatalf("reset while it lives, after %v", time.Duration(i+1)*half)
+		}
+	}
+	for range 3 { // the target repeats itself; that is no sign of life
+		b.now += half
+		b.deliverAll(ack(0, 14), data(0, okPacket))
+		b.checkOwners(b.now)
+	}
+	if want := (reset{b.g.Dst, testISS.Add(14)}); len(b.resets.queue) != 1 || b.resets.queue[0] != want || len(b.owners) != 0 {
+		t.Errorf("resets %v, want %v; %d owners", b.resets.queue, want, len(b.owners))
+	}
+}
+
 func TestEarlySegmentsAreBounded(t *testing.T) {
 	var y early
 	client := func(i int) wire.Endpoint {

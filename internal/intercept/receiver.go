@@ -132,15 +132,18 @@ func (r *receiver) receive(now time.Duration, s *wire.Segment, path uint8, w *wo
 }
 
 // overhear takes from s only what a reset of the connection needs: the
-// target's last ACK number. There is nobody to report to.
-func (r *receiver) overhear(s *wire.Segment) {
+// target's last ACK number, and reports whether that is a new one. There is nobody
+// to tell.
+func (r *receiver) overhear(s *wire.Segment) (news bool) {
 	var t turn
+	una := r.una
 	switch {
 	case s.Flags.Has(wire.SYN):
 		r.receiveSYN(s, &t)
 	case r.is(synced):
 		r.acknowledge(s, &t)
 	}
+	return r.una != una
 }
 
 // takePath decides whether a segment counts. Where the target's replies pass

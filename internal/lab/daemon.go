@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -68,18 +69,19 @@ func (l *Lab) start(ctx context.Context, h *Host, output io.Writer, name string,
 // StartIntercept starts intercept on the blackhole host for the target's address
 // of the given family, as our README tells a user to, and waits until it listens.
 func (l *Lab) StartIntercept(ctx context.Context, o Run) (*Daemon, error) {
-	args := append([]string{"--interface", "eth0", "--target", l.address(l.Target, o.IPv6), "--key-file", l.keyFile(l.Blackhole)}, o.Intercept...)
-	d, err := l.Start(ctx, l.Blackhole, "intercept", args...)
+	h := cmp.Or(o.Blackhole, l.Blackhole)
+	args := append([]string{"--interface", "eth0", "--target", l.address(l.Target, o.IPv6), "--key-file", l.keyFile(h)}, o.Intercept...)
+	d, err := l.Start(ctx, h, "intercept", args...)
 	if err != nil {
 		return nil, err
 	}
-	return d, d.ready(ctx, func() bool { return d.captures() > 0 && d.sockets("0A", ControlPort, 0) })
+	return d, d.ready(ctx, func() bool { return d.captures() > 0 && strings.Contains(d.Log(), "msg=listening") })
 }
 
 // StartMrtecopy starts mrtecopy on production and waits until it captures and,
 // if an intercept is up, is connected to it.
 func (l *Lab) StartMrtecopy(ctx context.Context, o Run) (*Daemon, error) {
-	d, err := l.start(ctx, l.Production, o.Output, "mrtecopy", l.MrtecopyArgs(o)...)
+	d, err := l.start(ctx, cmp.Or(o.Production, l.Production), o.Output, "mrtecopy", l.MrtecopyArgs(o)...)
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +98,8 @@ type Run struct {
 	Credentials string   // the credentials file's text; "": DefaultCredentials
 	Mrtecopy    []string // further flags
 	Intercept   []string
+	Production  *Host     // where mrtecopy runs; nil: on the lab's production
+	Blackhole   *Host     // where intercept runs; nil: on the lab's blackhole host
 	Output      io.Writer // gets what mrtecopy writes, as it comes; nil: nobody
 }
 
@@ -112,13 +116,14 @@ func (l *Lab) MrtecopyArgs(o Run) []string {
 	if text == "" {
 		text = DefaultCredentials
 	}
-	credentials := filepath.Join(l.Production.dir, "credentials")
+	h := cmp.Or(o.Production, l.Production)
+	credentials := filepath.Join(h.dir, "credentials")
 	if err := os.WriteFile(credentials, []byte(text), 0o600); err != nil {
 		credentials = err.Error() // mrtecopy will say that there is no such file
 	}
 	return append([]string{"live", "--target", target + ":3306",
 		"--intercept", fmt.Sprintf("%s:%d", l.Blackhole.V4, ControlPort),
-		"--credentials", credentials, "--key-file", l.keyFile(l.Production), "--status-every", "2s", "--drain", "30s", "--ring", "64MiB"}, o.Mrtecopy...)
+		"--credentials", credentials, "--key-file", l.keyFile(h), "--status-every", "2s", "--drain", "30s", "--ring", "64MiB"}, o.Mrtecopy...)
 }
 
 func (l *Lab) address(h *Host, ipv6 bool) string {
@@ -132,7 +137,7 @@ func (l *Lab) address(h *Host, ipv6 bool) string {
 func (l *Lab) keyFile(h *Host) string { return filepath.Join(h.dir, "key") }
 
 // ShareKey makes the key on the blackhole host with `intercept keygen` and
-// copies it to production, as a user would with scp.
+// copies it to the others, as a user would with scp.
 func (l *Lab) ShareKey(ctx context.Context) error {
 	if _, err := l.Blackhole.Run(ctx, "intercept", "keygen", l.keyFile(l.Blackhole)); err != nil {
 		return err
@@ -141,7 +146,12 @@ func (l *Lab) ShareKey(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(l.keyFile(l.Production), key, 0o600)
+	for _, h := range l.hosts {
+		if h != l.Blackhole {
+			err = errors.Join(err, os.WriteFile(l.keyFile(h), key, 0o600))
+		}
+	}
+	return err
 }
 
 // Routes runs `intercept route target … ACTION` and `intercept route blackhole …

@@ -17,6 +17,7 @@ type Options struct {
 	Prefix     string // of the namespaces' names; "": mc and our process id
 	Production Server // the zero Server: DefaultVersion with the flags of SmallServer
 	Target     Server
+	More       []string  // names of further hosts; see Lab.Host and Lab.Serve
 	Keep       bool      // the lab outlives this process: `lab up`
 	Log        io.Writer // what is being done, one line each; nil: nowhere
 }
@@ -34,6 +35,7 @@ type Lab struct {
 	bin    string // our programs
 	hosts  []*Host
 	log    io.Writer
+	patch  *patch    // of the cables that are faulty; nil: none is
 	reaper io.Closer // closing it takes the lab down
 	reaped chan error
 }
@@ -87,7 +89,7 @@ func Up(ctx context.Context, o Options) (_ *Lab, err error) {
 		return nil, err
 	}
 	fmt.Fprintf(l.log, "lab: raising namespaces %s-*\n", l.prefix)
-	if err := l.raiseNetwork(ctx); err != nil {
+	if err := l.raiseNetwork(ctx, o.More...); err != nil {
 		return nil, err
 	}
 	if err := l.watch(ctx); err != nil {
@@ -113,12 +115,28 @@ func (l *Lab) Down() error {
 			s.forget()
 		}
 	}
+	if l.patch != nil {
+		l.patch.close() // it goes anyway
+	}
 	if l.reaper == nil {
 		return TearDown(l.prefix, l.dir)
 	}
 	err := l.reaper.Close()
 	return errors.Join(err, <-l.reaped)
 }
+
+// Host returns the host of that name.
+func (l *Lab) Host(name string) *Host {
+	for _, h := range l.hosts {
+		if h.Name == name {
+			return h
+		}
+	}
+	panic("lab: no host " + name)
+}
+
+// Serve starts one more server, on a further host. It has production's accounts.
+func (l *Lab) Serve(ctx context.Context, h *Host, s *Server) error { return s.create(ctx, l, h) }
 
 // File is the path of a file of the repository.
 func (l *Lab) File(path string) string { return filepath.Join(l.repo, path) }

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// hostNames are the lab's hosts; the nth has the address 10.77.0.(n+1)0.
+// hostNames are every lab's hosts; the nth has the address 10.77.0.(n+1)0.
 var hostNames = []string{"client", "production", "target", "blackhole"}
 
 // settings are made on every host under /proc/sys/net: it is no router, and has
@@ -21,7 +21,7 @@ echo 0 > ipv4/ip_forward && echo 0 > ipv6/conf/all/forwarding &&
 echo 10000 60999 > ipv4/ip_local_port_range`
 
 // raiseNetwork makes the namespaces, the bridge and the cables between them.
-func (l *Lab) raiseNetwork(ctx context.Context) error {
+func (l *Lab) raiseNetwork(ctx context.Context, more ...string) error {
 	ip := func(args ...string) error { _, err := run(ctx, "ip", args...); return err }
 
 	sw := l.prefix + "-switch"
@@ -32,7 +32,7 @@ func (l *Lab) raiseNetwork(ctx context.Context) error {
 		{"-n", sw, "link", "set", "br0", "up"},
 	}
 	here, there := cpus()
-	for i, name := range hostNames {
+	for i, name := range append(hostNames[:len(hostNames):len(hostNames)], more...) {
 		n := (i + 1) * 10
 		h := &Host{
 			Name: name,
@@ -44,7 +44,7 @@ func (l *Lab) raiseNetwork(ctx context.Context) error {
 			bin:  l.bin,
 			cpus: here,
 		}
-		if name == "target" || name == "blackhole" {
+		if strings.HasPrefix(name, "target") || strings.HasPrefix(name, "blackhole") {
 			h.cpus = there
 		}
 		if err := os.MkdirAll(filepath.Join(h.dir, "run"), 0o755); err != nil {

@@ -124,6 +124,14 @@ func (s *Server) Number(ctx context.Context, query string, args ...any) (int64, 
 	return n, nil
 }
 
+// Text asks for one text.
+func (s *Server) Text(ctx context.Context, query string, args ...any) (text string, err error) {
+	if err := s.db.QueryRowContext(ctx, query, args...).Scan(&text); err != nil {
+		return "", fmt.Errorf("on %s: %s: %w", s.host.Name, query, err)
+	}
+	return text, nil
+}
+
 // Checksums returns CHECKSUM TABLE of every table of a schema.
 func (s *Server) Checksums(ctx context.Context, schema string) (map[string]int64, error) {
 	tables, err := s.db.QueryContext(ctx, "SELECT table_name FROM information_schema.tables WHERE table_schema = ?", schema)

@@ -10,17 +10,17 @@ prefix=$1 dir=$2
 trap '' INT TERM HUP
 [ "$3" != wait ] || read -r _
 
-hosts='client production target blackhole switch'
-for host in $hosts; do
-	[ -e "/run/netns/$prefix-$host" ] || continue
+for file in "/run/netns/$prefix"-*; do
+	ns=${file##*/}
+	[ -e "$file" ] || continue
 	# A process may start another while we look; three rounds end them all.
 	for round in 1 2 3; do
-		pids=$(ip netns pids "$prefix-$host" 2>/dev/null)
+		pids=$(ip netns pids "$ns" 2>/dev/null)
 		[ -n "$pids" ] || break
 		kill -KILL $pids 2>/dev/null
 		sleep 0.05
 	done
-	ip netns del "$prefix-$host" 2>/dev/null
+	ip netns del "$ns" 2>/dev/null
 done
 # Only a directory a lab made: it holds our mark.
 [ ! -e "$dir/.mrtecopy-lab" ] || rm -rf "$dir"

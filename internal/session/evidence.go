@@ -15,6 +15,11 @@ type place struct {
 	nth    uint32  // of the client's commands that have a response
 	lone   bool    // nothing before it waits for its answer, which so begins at ack
 	behind bool    // a command with the same ACK number waits, so it begins behind ack
+	owed   uint32  // answers to come before it, at most
+	moves  uint32  // how often the client's ACK number has moved between two commands so far
+	blind  bool    // the answer that begins there may be one to what was not captured
+	step   bool    // the client has always waited for each answer, and does
+	exact  bool    // so the answer begins at ack: octets were not captured, and less would tell nothing
 
 	bounded bool    // a later command was lone:
 	until   seq.Num // production's answer begins before its ACK number, unless the client sends within an answer
@@ -23,6 +28,9 @@ type place struct {
 // may reports whether an answer that begins at at, and acknowledges the client's
 // octets up to ack, may be the one to p.
 func (p *place) may(at, ack seq.Num) bool {
+	if p.exact {
+		return p.ack == at && !p.end.After(ack)
+	}
 	return !p.end.After(ack) && (p.ack.Before(at) || p.ack == at && !p.behind)
 }
 
@@ -74,7 +82,9 @@ func (t *statements) catchUp(read seq.Num) {
 		n++
 	}
 	for _, a := range t.early[:n] {
-		t.productionAnswered(a, read)
+		if !t.holes { // else it is recall's, or an answer to what was not captured
+			t.productionAnswered(a, read)
+		}
 	}
 	if t.early = slices.Delete(t.early, 0, n); len(t.early) == 0 {
 		t.early = nil
@@ -144,6 +154,24 @@ func (t *statements) refused(a answer) {
 // maxErrors bounds statements.errors; the latest are kept.
 const maxErrors = 1024
 
+// recall looks for the answer to s, which was just read, among those that were
+// captured before it: while a hole is waited for, what is behind it is not read.
+// Only a client that has always waited for each answer shows which it is.
+func (t *statements) recall(s *statement) {
+	later := t.early[:0]
+	for _, a := range t.early {
+		switch {
+		case s.at.end.Before(a.ack):
+			later = append(later, a)
+		case s.at.exact && s.open() && s.fits(&a):
+			t.learn(s, &a)
+		}
+	}
+	if t.early = later; len(later) == 0 {
+		t.early = nil
+	}
+}
+
 // repeated reports whether the ERR that begins at at is known.
 func (t *statements) repeated(at seq.Num) bool {
 	for i := range t.all {
@@ -187,6 +215,11 @@ func (t *statements) onlyPrepares(a *answer) bool {
 // within an answer. Then an id, which is 0 where production refused, shows that
 // those between took one each, and nothing else did.
 func (t *statements) lone(at, ack seq.Num, id uint32) *statement {
+	for i := range t.all {
+		if s := &t.all[i]; s.at.exact && s.flags&(known|failed) == 0 && s.at.may(at, ack) {
+			return s
+		}
+	}
 	before, nth := t.highest, t.topmost // the last one whose id is known
 	others := false
 	for i := range t.all {
@@ -195,7 +228,7 @@ func (t *statements) lone(at, ack seq.Num, id uint32) *statement {
 		case s.flags&known != 0:
 			before, nth, others = s.production, s.nth, false
 		case s.flags&failed != 0 || !s.at.may(at, ack):
-		case !s.at.lone || s.at.ack != at:
+		case !s.at.lone || s.at.blind || s.at.ack != at:
 			others = true
 		case !others || id == before+s.nth-nth:
 			return s
@@ -217,7 +250,8 @@ func (t *statements) mayHide(a *answer) bool {
 }
 
 // match finds out which PREPAREs the answers belong to. Both are in order, and no
-// answer is without its PREPARE but a repeated one to a statement that is gone. So
+// answer is without its PREPARE but a repeated one to a statement that is gone, or
+// in front of what comes after a hole. So
 // an answer belongs to a PREPARE for certain if that is the first it can have, and
 // the last.
 func (t *statements) match() {
@@ -228,7 +262,7 @@ func (t *statements) match() {
 	open := t.all[max(begin, 0):]
 	t.answers = slices.DeleteFunc(t.answers, func(a answer) bool {
 		for i := range open {
-			if open[i].fits(&a) {
+			if !open[i].at.blind && open[i].fits(&a) {
 				return false
 			}
 		}
@@ -302,7 +336,7 @@ func (t *statements) trustOutcomes(id uint32) {
 		if s.fruitless() || !slices.ContainsFunc(ids, func(a answer) bool { return s.fits(&a) }) {
 			continue
 		}
-		if len(whose) == len(ids) || !s.fits(&ids[len(whose)]) {
+		if s.at.blind || len(whose) == len(ids) || !s.fits(&ids[len(whose)]) {
 			return
 		}
 		whose = append(whose, s)
@@ -327,6 +361,14 @@ func (t *statements) learn(s *statement, a *answer) {
 	}
 	if s.at.nth > t.settled {
 		t.settled, t.settledAt, t.settling = s.at.nth, a.at, true
+	}
+	if !s.at.exact {
+		return
+	}
+	for i := range t.all { // the answers to those before s fell into a hole
+		if o := &t.all[i]; o.nth < s.nth && o.open() {
+			o.flags |= gone
+		}
 	}
 }
 

@@ -91,8 +91,11 @@ func (s *Session) damaged(e *Env) {
 		s.loseCommand(e)
 	}
 	s.in.Truncate(&e.Pool, r.at)
-	const hidden = 2 // or more answers may be owed to what is in the hole
-	*r = reader{mode: resync, at: r.at, gap: r.acked, acked: r.acked, asks: r.asks + hidden, owed: hidden, end: r.end}
+	hidden := uint32(fewMoves)
+	if r.steps == manySteps {
+		hidden = 0
+	}
+	*r = reader{mode: resync, at: r.at, gap: r.acked, acked: r.acked, asks: r.asks + hidden, owed: hidden, steps: r.steps, moves: r.moves, doubt: fewMoves, end: r.end}
 	s.advance(e)
 }
 

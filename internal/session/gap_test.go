@@ -1,6 +1,8 @@
 package session
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -354,5 +356,134 @@ func TestResynchronising(t *testing.T) {
 				t.Errorf("read as a command: %v, want %v", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestGapBehindAPrepare loses all from a PREPARE's answer up to a later PREPARE, of
+// a client that waits for each answer. What it prepares from then on is told apart
+// as before, also where production's answers are there before what is behind the
+// hole is read.
+func TestGapBehindAPrepare(t *testing.T) {
+	for early := range 5 {
+		m := newSim(t)
+		m.peer.Server.NextID = 40
+		c := simulation.NewClient().Login().Queries(manySteps)
+		first := c.Prepare("p1c1 first")
+		c.Execute(first).Close(first)
+		from := len(c.Items)
+		for range 3 {
+			id := c.Prepare("p1c1 hidden")
+			c.Execute(id).Close(id)
+		}
+		behind := len(c.Items)
+		for range 2 { // in which the client shows that it waits for each answer
+			id := c.Prepare("p1c1 next")
+			c.Execute(id).Execute(id).Close(id)
+		}
+		for range 5 {
+			id := c.Prepare("p1c1 later")
+			c.Execute(id).Execute(id).Close(id)
+		}
+		c.Quit()
+		// Production's answers in the hole are lost, and early ones behind it come first.
+		var items, seen []simulation.Item
+		for i, it := range c.Items {
+			switch {
+			case it.Kind != simulation.ItemPrepared || i < from:
+				items = append(items, it)
+			case i < behind:
+			case len(seen) < early:
+				seen = append(seen, it)
+			default:
+				items = append(items, it)
+			}
+		}
+		at, n := offset(c, from+1), 0
+		for _, it := range c.Items[from+1 : behind] {
+			if it.Kind == simulation.ItemData {
+				n += len(it.B)
+			}
+		}
+		c.Items = items
+		c.Hole(at, n)
+		for i := range c.Items {
+			if c.Items[i].Kind == simulation.ItemGap {
+				c.Items = slices.Insert(c.Items, i, seen...)
+				break
+			}
+		}
+		m.play(c, lockstep)
+		m.executedPart(c.Expect)
+		m.over()
+		later := 0
+		for _, e := range m.peer.Server.Executed {
+			if strings.Contains(e, "later") {
+				later++
+			}
+		}
+		if later != 20 {
+			t.Errorf("%d answers early: %d commands on later statements were executed, want 20: %s\n%s", early, later, m.account(), strings.Join(m.peer.Server.Executed, "\n"))
+		}
+	}
+}
+
+// TestGapThenPipelining is TestGapEverywhere with a client that has waited for each
+// answer, and no longer does when the hole comes.
+func TestGapThenPipelining(t *testing.T) {
+	make := func(depth int) *simulation.Client {
+		c := simulation.NewClient().Login().Queries(manySteps + 1)
+		first := c.Prepare("p0c0 first")
+		c.Execute(first)
+		for round := range 3 {
+			var ids []uint32
+			begun := c.Nxt
+			c.Pipeline(func() {
+				for i := range depth {
+					ids = append(ids, c.Prepare(fmt.Sprintf("p0c0 %d of round %d", i, round)))
+				}
+			})
+			for i := range c.Items { // production had them all when it answered
+				if it := &c.Items[i]; it.Kind == simulation.ItemPrepared && it.Ack.After(begun) {
+					it.Ack = c.Nxt
+				}
+			}
+			c.Pipeline(func() {
+				for _, id := range ids {
+					c.Execute(id)
+				}
+			})
+			c.Execute(ids[0]).Query("select 1")
+		}
+		return c.Quit()
+	}
+	for depth := 2; depth <= 4; depth++ {
+		items := make(depth).Items
+		at := 0
+		for i, it := range items {
+			if i > manySteps && it.Kind == simulation.ItemData {
+				for more := i; more < min(i+8, len(items)); more++ {
+					if items[more].Kind != simulation.ItemData {
+						continue
+					}
+					n := 0 // as hole counts
+					for _, it := range items[i : more+1] {
+						n += len(it.B)
+					}
+					for _, p := range []pace{atOnce, lockstep} {
+						m := newSim(t)
+						m.peer.Server.NextID = 2
+						c := make(depth)
+						c.Hole(at, n)
+						m.play(c, p)
+						m.executedPart(c.Expect)
+						m.over()
+						if t.Failed() {
+							t.Fatalf("depth %d, hole of %d at %d", depth, n, at)
+						}
+					}
+				}
+			}
+			at += len(it.B)
+		}
 	}
 }

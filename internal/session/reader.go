@@ -31,9 +31,21 @@ type reader struct {
 	asked seq.Num       // its ACK number with the last command that has a response
 	asks  uint32        // commands that have one, so far
 	owed  uint32        // of these, production may still have to answer so many
+	steps int           // of these, the client had waited for all answers before each so far; pipelined: it had not
+	moves uint32        // how often acked has moved between two of these
+	doubt int           // how often it must, until no answer is owed to what was not captured
 	gap   seq.Num       // resync: the client's ACK number at the hole
 	end   seq.Num       // the client's sequence number behind Session.in
 }
+
+const (
+	pipelined = -1
+	// manySteps is after how many commands a client that waited for each answer is
+	// taken for one that always does.
+	manySteps = 16
+	// fewMoves is how many answers may be owed to what is in a hole, at most.
+	fewMoves = 4
+)
 
 // partKind says where the octets of a packet that is read as it comes go.
 type partKind uint8
@@ -306,11 +318,15 @@ func (s *Session) command(e *Env, cmd mysql.Command, size, left int, f recordFla
 // was, at most the others are owed.
 func (s *Session) asks(cmd mysql.Command) place {
 	r := &s.reader
-	at := place{ack: r.acked}
+	at := place{ack: r.acked, blind: r.doubt > 0}
 	if !cmd.HasResponse() {
 		return at
 	}
 	moved := r.asked != r.acked
+	if moved {
+		r.moves++
+		r.doubt = max(r.doubt-1, 0)
+	}
 	if st := &s.statements; st.settling && r.acked.After(st.settledAt) {
 		st.settling = false
 		if !st.settledAt.Before(r.asked) {
@@ -321,10 +337,18 @@ func (s *Session) asks(cmd mysql.Command) place {
 		r.owed--
 	}
 	r.owed = min(r.owed, r.asks-s.statements.settled)
+	at.owed, at.moves = r.owed, r.moves
 	at.lone, at.behind = r.owed == 0, r.owed > 0 && r.asked == r.acked
 	if at.lone {
 		s.statements.bound(r.acked)
 	}
+	switch {
+	case !at.lone:
+		r.steps = pipelined
+	case r.steps != pipelined:
+		r.steps = min(r.steps+1, manySteps)
+	}
+	at.step = r.steps == manySteps && !at.blind
 	r.asks++
 	r.owed++
 	r.asked, at.nth = r.acked, r.asks

@@ -156,7 +156,18 @@ func (t *statements) prepare(at place) {
 	if t.sweptErr && at.ack.After(t.sweptAt) {
 		t.sweptErr = false // whatever is repeated lies before it
 	}
+	if t.holes {
+		at.exact = at.step
+		for i := range t.all { // the client has read answers enough to have read theirs
+			if s := &t.all[i]; s.flags&(known|failed) == 0 && at.moves-s.at.moves >= s.at.owed+fewMoves {
+				s.flags |= gone
+			}
+		}
+	}
 	t.all = append(t.all, statement{at: at, nth: t.count, above: t.highest + t.between(t.topmost, t.count)})
+	if t.holes && t.early != nil {
+		t.recall(&t.all[len(t.all)-1])
+	}
 }
 
 // bound says that nothing is owed to the client at its ACK number ack.
@@ -226,11 +237,12 @@ func (t *statements) refusal(u use) ledger.Reason {
 // gap says that octets of the client were not captured.
 func (t *statements) gap() {
 	t.holes, t.hidden = true, true
-	t.early, t.errors = nil, nil
+	t.errors = nil
 	for i := range t.all {
 		s := &t.all[i]
 		if s.flags&known == 0 {
 			s.flags |= unsure
+			s.at.exact = s.at.step
 		}
 		s.flags |= doubtful
 		s.tainted = s.tainted || s.longData

@@ -62,6 +62,13 @@ func (r *Replay) chained(c lab.Counters) bool { return c["Com_call_procedure"] >
 // balances, no command waited where it need not, no packet of ours strayed.
 func (r *Replay) Fair(result lab.Result) {
 	r.T.Helper()
+	r.Balanced(result)
+	r.Unseen(result)
+}
+
+// Balanced is what of Fair the summary tells.
+func (r *Replay) Balanced(result lab.Result) {
+	r.T.Helper()
 	s := &result.Summary
 	if b := s.Balance(); b != "" {
 		r.T.Errorf("the ledger does not balance:\n%s", b)
@@ -72,7 +79,6 @@ func (r *Replay) Fair(result lab.Result) {
 	if s.Capture.KernelDrops != 0 {
 		r.T.Errorf("the kernel dropped %d frames", s.Capture.KernelDrops)
 	}
-	r.Unseen(result)
 }
 
 // Unseen checks that nothing of ours reached the client or production's server,
