@@ -38,6 +38,14 @@ func TestOrderHoldsAcrossTheWrap(t *testing.T) {
 			if got := Max(tt.a, tt.b); got != want {
 				t.Errorf("Max(%v, %v) = %v, want %v", tt.a, tt.b, got, want)
 			}
+			if tt.a.Before(tt.b) || tt.b.Before(tt.a) {
+				if got := Min(tt.a, tt.b); got == want {
+					t.Errorf("Min(%v, %v) = %v", tt.a, tt.b, got)
+				}
+				if got := Min(tt.b, tt.a); got == want {
+					t.Errorf("Min(%v, %v) = %v", tt.b, tt.a, got)
+				}
+			}
 		})
 	}
 }
