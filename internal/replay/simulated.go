@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"mrtecopy/internal/capture"
@@ -125,10 +126,6 @@ func (m *Simulated) Describe() (text []string) {
 
 // check is Simulated.Check, for any shard.
 func (s *shard) check() error {
-	waiting := make(map[*entry]bool)
-	for _, e := range s.opening {
-		waiting[e] = true
-	}
 	for id, e := range s.ids {
 		if _, ok := s.entries[e]; !ok || e.id != id {
 			return fmt.Errorf("id %d is of a forgotten session (its id: %d)", id, e.id)
@@ -158,7 +155,7 @@ func (s *shard) check() error {
 			wrong = "an entry is not in ids"
 		case phase == session.Over && e.id != 0:
 			wrong = "a session that is over is registered"
-		case phase == session.Queued && e.reg == unregistered && (!waiting[e] || e.queuedAt == 0) && s.stage == running:
+		case phase == session.Queued && e.reg == unregistered && (e.queuedAt == 0 || !slices.Contains(s.opening, e)) && s.stage == running:
 			wrong = "a queued session waits for nothing"
 		case (phase == session.Reading || phase == session.Over || phase == session.Closing) && e.timer.slot == 0:
 			wrong = "a session has no timer"

@@ -31,6 +31,7 @@ const (
 	counts                         // its column in the ledger is not decided yet
 	waited                         // counted as waiting
 	loads                          // its answer may be the request for a file
+	gapped                         // octets before it were not captured
 )
 
 func (r *record) has(f recordFlags) bool { return r.flags&f != 0 }

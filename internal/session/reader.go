@@ -302,6 +302,10 @@ func (s *Session) command(e *Env, cmd mysql.Command, size, left int, f recordFla
 		e.Counts.Commands.Skipped[ledger.Dialect]++
 		f = f&^counts | drop
 	}
+	if s.statements.gapped {
+		s.statements.gapped = false
+		f |= gapped
+	}
 	s.queue.push(record{at: e.At, ack: s.reader.acked, size: size, cmd: cmd, flags: f})
 	if cmd == mysql.ComStmtPrepare {
 		if s.packed != nil {

@@ -46,6 +46,7 @@ func (s *Session) direct(e *Env, b []byte) []byte {
 			continue
 		}
 		rec := s.queue.unsent()
+		s.reach(rec)
 		if s.waiting = s.gate(e, rec, b[:size]); s.waiting != gateNone {
 			s.in.Append(&e.Pool, b[:size])
 			r.at += size
@@ -67,6 +68,7 @@ func (s *Session) advance(e *Env) {
 			break
 		}
 		b := s.in.Bytes()[:rec.size]
+		s.reach(rec)
 		if !rec.has(drop) {
 			s.waiting = s.gate(e, rec, b)
 			switch s.waiting {
@@ -93,6 +95,14 @@ func (s *Session) advance(e *Env) {
 		s.reader.at -= len(b)
 	}
 	s.closeBehindClient(e)
+}
+
+// reach says that it is rec's turn: all before it was sent, or left out.
+func (s *Session) reach(rec *record) {
+	if rec.has(gapped) {
+		rec.flags &^= gapped
+		s.statements.swallowed()
+	}
 }
 
 // countWaiting counts a whole command that waits for a response, once.

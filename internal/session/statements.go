@@ -128,6 +128,7 @@ type statements struct {
 	unbound uint32      // PREPAREs at the end of all behind which no command was lone yet
 	settled uint32      // so many of the client's commands production has answered, as far as this shows it
 	holes   bool        // octets were not captured, which may have held a PREPARE
+	gapped  bool        // and no command was behind them yet
 
 	sweptErr bool    // a PREPARE that production refused was swept
 	sweptAt  seq.Num // where the ERR began, of the last one
@@ -236,7 +237,7 @@ func (t *statements) refusal(u use) ledger.Reason {
 
 // gap says that octets of the client were not captured.
 func (t *statements) gap() {
-	t.holes, t.hidden = true, true
+	t.holes, t.hidden, t.gapped = true, true, true
 	t.errors = nil
 	for i := range t.all {
 		s := &t.all[i]
@@ -244,6 +245,14 @@ func (t *statements) gap() {
 			s.flags |= unsure
 			s.at.exact = s.at.step
 		}
+	}
+}
+
+// swallowed says that octets were not captured between the command that was sent
+// last and the next: they may have been long data, or have used it up.
+func (t *statements) swallowed() {
+	for i := range t.all[:t.sentTo] {
+		s := &t.all[i]
 		s.flags |= doubtful
 		s.tainted = s.tainted || s.longData
 	}

@@ -52,14 +52,31 @@ func Announce(how mysql.Compression) mysql.Capabilities {
 	return 0
 }
 
-// Compressors are used again: to make one takes far longer than to use it.
-var (
-	zlibs = sync.Pool{New: func() any { return zlib.NewWriter(nil) }}
-	zstds = sync.Pool{New: func() any {
-		w, _ := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
-		return w
-	}}
-)
+// Compressors are used again: to make one takes far longer than to use it. (A
+// sync.Pool throws many away where the race detector is on.)
+var compressors struct {
+	sync.Mutex
+	zlib *zlib.Writer
+	zstd *zstd.Encoder
+}
+
+func compress(how mysql.Compression, b []byte) []byte {
+	c := &compressors
+	c.Lock()
+	defer c.Unlock()
+	if c.zlib == nil {
+		c.zlib, _ = zlib.NewWriterLevel(nil, zlib.BestSpeed) // the errors are of wrong options
+		c.zstd, _ = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest))
+	}
+	if how == mysql.CompressionZstd {
+		return c.zstd.EncodeAll(b, nil)
+	}
+	var packed bytes.Buffer
+	c.zlib.Reset(&packed)
+	c.zlib.Write(b)
+	c.zlib.Close()
+	return packed.Bytes()
+}
 
 // Compressed returns b in compressed packets; what is short stays plain, as
 // clients leave it.
@@ -69,29 +86,16 @@ func Compressed(how mysql.Compression, b []byte, sequence uint8) (out []byte) {
 		part := b[:min(len(b), most)]
 		b = b[len(part):]
 		const short = 50
-		var packed bytes.Buffer
-		switch {
-		case len(part) < short:
+		if len(part) < short {
 			out = append(out, byte(len(part)), byte(len(part)>>8), byte(len(part)>>16), sequence, 0, 0, 0)
 			out = append(out, part...)
 			sequence++
 			continue
-		case how == mysql.CompressionZlib:
-			w := zlibs.Get().(*zlib.Writer)
-			w.Reset(&packed)
-			w.Write(part)
-			w.Close()
-			zlibs.Put(w)
-		default:
-			w := zstds.Get().(*zstd.Encoder)
-			w.Reset(&packed)
-			w.Write(part)
-			w.Close()
-			zstds.Put(w)
 		}
-		n := packed.Len()
+		packed := compress(how, part)
+		n := len(packed)
 		out = append(out, byte(n), byte(n>>8), byte(n>>16), sequence, byte(len(part)), byte(len(part)>>8), byte(len(part)>>16))
-		out = append(out, packed.Bytes()...)
+		out = append(out, packed...)
 		sequence++
 	}
 	return out

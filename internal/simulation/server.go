@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"strings"
 
 	"mrtecopy/internal/mysql"
@@ -410,9 +411,5 @@ func Short(b []byte) string {
 	if len(b) <= 200 {
 		return fmt.Sprintf("%q", b)
 	}
-	sum := uint32(0)
-	for _, c := range b {
-		sum = sum*31 + uint32(c)
-	}
-	return fmt.Sprintf("%.20q… %d octets, sum %08x", b, len(b), sum)
+	return fmt.Sprintf("%.20q… %d octets, sum %08x", b, len(b), crc32.ChecksumIEEE(b))
 }

@@ -108,17 +108,7 @@ func (c *Conn) pollData(now time.Duration, out []wire.Segment) []wire.Segment {
 		return out
 	}
 	if c.probing {
-		// One number beyond the closed window, as Linux's retransmission does.
-		if c.snd.nxt == c.snd.una {
-			if s, ok := c.segment(c.snd.una, 1); ok {
-				if c.snd.max != c.snd.una {
-					c.Retransmits++
-				}
-				out = append(out, s)
-				c.sent(&s)
-			}
-		}
-		return out
+		return c.pollProbe(out)
 	}
 	if c.recovery && c.sackOK {
 		out = c.pollRecovery(now, out)
@@ -127,18 +117,11 @@ func (c *Conn) pollData(now time.Duration, out []wire.Segment) []wire.Segment {
 	}
 	wndEnd := c.snd.una.Add(int(c.snd.wnd))
 	if c.resendFirst {
-		c.resendFirst = false
-		if s, ok := c.segment(c.snd.una, c.snd.una.To(seq.Min(c.snd.max, wndEnd))); ok {
-			c.Retransmits++
-			out = append(out, s)
-			c.sent(&s)
-		}
-		// What was sent beyond is in flight still: go on behind it.
-		c.snd.nxt = c.snd.max
+		out = c.pollFirst(wndEnd, out)
 	}
 	c.restartIdle(now)
 	room := int(c.cong.wnd) + c.allowance() - c.pipe()
-	for n := 0; ; n++ {
+	for n := 0; c.finWrite || c.snd.una.To(c.snd.nxt) < c.out.Len(); n++ {
 		if c.more = n == maxBurst; c.more {
 			break
 		}
@@ -164,6 +147,34 @@ func (c *Conn) pollData(now time.Duration, out []wire.Segment) []wire.Segment {
 		room -= s.Len()
 	}
 	c.armRetransmit(now)
+	return out
+}
+
+// pollProbe sends one number beyond the closed window, as Linux's retransmission
+// does.
+func (c *Conn) pollProbe(out []wire.Segment) []wire.Segment {
+	if c.snd.nxt != c.snd.una {
+		return out
+	}
+	if s, ok := c.segment(c.snd.una, 1); ok {
+		if c.snd.max != c.snd.una {
+			c.Retransmits++
+		}
+		out = append(out, s)
+		c.sent(&s)
+	}
+	return out
+}
+
+// pollFirst repeats the first segment in flight.
+func (c *Conn) pollFirst(wndEnd seq.Num, out []wire.Segment) []wire.Segment {
+	c.resendFirst = false
+	if s, ok := c.segment(c.snd.una, c.snd.una.To(seq.Min(c.snd.max, wndEnd))); ok {
+		c.Retransmits++
+		out = append(out, s)
+		c.sent(&s)
+	}
+	c.snd.nxt = c.snd.max // what was sent beyond is in flight still
 	return out
 }
 
