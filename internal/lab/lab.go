@@ -9,12 +9,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 )
 
 // Options say what kind of lab to raise. The zero value is a good one.
 type Options struct {
-	Prefix     string // of the namespaces' names; "": mc and our process id
+	Prefix     string // of the namespaces' names; "": one of this process's own
 	Production Server // the zero Server: DefaultVersion with the flags of SmallServer
 	Target     Server
 	More       []string  // names of further hosts; see Lab.Host and Lab.Serve
@@ -43,6 +44,9 @@ type Lab struct {
 //go:embed teardown.sh
 var teardown string
 
+// labs counts those that this process raised.
+var labs atomic.Uint32
+
 // mark is the file that says a directory was made by a lab and may go with it.
 const mark = ".mrtecopy-lab"
 
@@ -54,7 +58,7 @@ func Up(ctx context.Context, o Options) (_ *Lab, err error) {
 	}
 	l := &Lab{prefix: o.Prefix, log: o.Log}
 	if l.prefix == "" {
-		l.prefix = fmt.Sprintf("mc%d", os.Getpid())
+		l.prefix = fmt.Sprintf("mc%dn%d", os.Getpid(), labs.Add(1))
 	}
 	if l.log == nil {
 		l.log = io.Discard

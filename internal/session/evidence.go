@@ -107,7 +107,7 @@ func (t *statements) accepted(a answer) {
 }
 
 // wronged returns the PREPARE that was taken for refused although a is the answer
-// to it, for it can be to no other.
+// to it, for it can be to no other, captured or not.
 func (t *statements) wronged(a *answer) (only *statement) {
 	for i := range t.all {
 		s := &t.all[i]
@@ -115,7 +115,7 @@ func (t *statements) wronged(a *answer) (only *statement) {
 		case s.fits(a):
 			return nil
 		case s.flags&failed == 0 || !s.within(a.id) || !s.at.may(a.at, a.ack):
-		case only != nil:
+		case only != nil, s.flags&unsure != 0:
 			return nil
 		default:
 			only = s

@@ -213,6 +213,21 @@ func TestGap(t *testing.T) {
 			paces:   oneByOne,
 		},
 		{
+			name: "the end of a PREPARE behind one that production refused, and another",
+			client: func(c *simulation.Client) {
+				c.Login()
+				c.Prepare("~a")
+				var b uint32
+				c.Pipeline(func() { b = c.Prepare("p0c0 b"); c.Prepare("p0c0 d") })
+				c.Execute(b).Forget(1)
+				c.Fin()
+				c.Hole(offset(c, 3)+5, 6)
+				without(c, 1)
+			},
+			account: "answered=2 lost.statement_id=1 lost.capture_gap=1 session replayed",
+			paces:   oneByOne,
+		},
+		{
 			name: "inside a file",
 			client: func(c *simulation.Client) {
 				c.Login().Query("select 1").Load("LOAD DATA LOCAL INFILE 'f'", "one", "two", "three").Query("select 2").Quit()

@@ -63,10 +63,13 @@ func (c *Conn) receiveSynSent(now time.Duration, p *buffer.Pool, r *wire.Report)
 	}
 	if r.Flags.Has(wire.ACK) && !ackOK {
 		// The target holds an older connection of this 4-tuple and challenges the
-		// SYN: reset that one, then ask again.
+		// SYN: reset that one, then ask again. If that does not help, the RST was
+		// lost: another SYN brings another challenge, in its time.
 		c.rstNow, c.rstSeq = true, r.Ack
 		c.challenged = true
-		c.rtxAt = now + synAgain
+		if c.retries == 0 {
+			c.rtxAt = now + synAgain
+		}
 		return false
 	}
 	if !r.Flags.Has(wire.SYN | wire.ACK) {

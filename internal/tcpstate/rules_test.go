@@ -144,6 +144,28 @@ func TestSYNBehindAChallengeIsTimed(t *testing.T) {
 	}
 }
 
+// The RSTs that answer challenges may be lost: the SYNs between go on in their
+// time, and another challenge does not use them up at once.
+func TestChallengedAgainAndAgain(t *testing.T) {
+	var pool buffer.Pool
+	var c Conn
+	now := time.Second
+	c.Open(now, testFlow, 500, mss)
+	var syns []time.Duration
+	for c.Fate() == Alive {
+		for _, s := range c.Poll(now, &pool, nil) {
+			if s.Flags == wire.SYN {
+				syns = append(syns, now)
+				c.Receive(now, &pool, &wire.Report{Flags: wire.ACK, Ack: 77})
+			}
+		}
+		now = c.Deadline()
+	}
+	if n := len(syns); n != 1+maxSyn || syns[1]-syns[0] != synAgain || syns[n-1]-syns[0] < 7*time.Second || c.Fate() != Unreachable {
+		t.Errorf("SYNs at %v, then %v", syns, c.Fate())
+	}
+}
+
 func TestInitialWindow(t *testing.T) {
 	for _, tt := range []struct{ mss, want int }{{536, 5360}, {1460, 14600}, {4000, 14600}, {8960, 17920}} {
 		var c Conn
