@@ -33,9 +33,6 @@ func (s *Session) plainGap(e *Env, n int, end seq.Num) {
 	}
 	r.end = end
 	s.statements.gap()
-	if how := s.compression(); r.mode == readAuth && how != mysql.CompressionNone {
-		s.packed = &packed{how: how, lost: true} // what it begins with may lie in the hole
-	}
 	if r.body == 0 && !r.more && !r.file && r.mode == readCommands {
 		// Does the hole lie within a command whose beginning is there?
 		b := s.in.Bytes()[r.at:]
@@ -69,6 +66,9 @@ func (s *Session) plainGap(e *Env, n int, end seq.Num) {
 			}
 			return
 		}
+	}
+	if how := s.compression(); r.mode == readAuth && how != mysql.CompressionNone {
+		s.packed = &packed{how: how, lost: true} // what it begins with may lie in the hole
 	}
 	s.damaged(e)
 }
