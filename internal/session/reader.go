@@ -140,7 +140,7 @@ func (s *Session) nowhere(e *Env, n int) {
 	// They lie behind records that wait: in a record of their own.
 	last := s.queue.last()
 	if !last.has(drop) || last.has(counts|open) {
-		last = s.queue.push(record{at: e.At, flags: drop})
+		last = s.queue.push(e, record{at: e.At, flags: drop})
 	}
 	last.size += n
 	s.reader.at += n
@@ -188,7 +188,7 @@ func (s *Session) packet(e *Env, h mysql.Header, b []byte) bool {
 	if h.Sequence != 0 {
 		switch {
 		case r.last == mysql.ComQuery && h.Sequence != 1:
-			s.beginFile()
+			s.beginFile(e)
 			r.file = h.Length > 0
 			s.part(h, partFile)
 		case r.last == mysql.ComChangeUser:
@@ -306,7 +306,7 @@ func (s *Session) command(e *Env, cmd mysql.Command, size, left int, f recordFla
 		s.statements.gapped = false
 		f |= gapped
 	}
-	s.queue.push(record{at: e.At, ack: s.reader.acked, size: size, cmd: cmd, flags: f})
+	s.queue.push(e, record{at: e.At, ack: s.reader.acked, size: size, cmd: cmd, flags: f})
 	if cmd == mysql.ComStmtPrepare {
 		if s.packed != nil {
 			left = 0 // of other octets than the segments'
@@ -369,8 +369,8 @@ func replication(cmd mysql.Command) bool {
 }
 
 // beginFile queues the client's file for LOAD DATA LOCAL.
-func (s *Session) beginFile() {
+func (s *Session) beginFile(e *Env) {
 	if s.outcome == undecided && !s.left && s.phase != Over {
-		s.queue.push(record{flags: file | open})
+		s.queue.push(e, record{flags: file | open})
 	}
 }

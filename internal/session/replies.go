@@ -180,7 +180,7 @@ func (s *Session) complete(e *Env) {
 		default:
 			return
 		}
-		q.pop()
+		q.pop(e)
 	}
 }
 

@@ -88,7 +88,8 @@ type Env struct {
 	// Records is the storage of all sessions that is not the Pool's, in octets.
 	Records int
 
-	scratch []byte // a command in the target's form
+	scratch []byte     // a command in the target's form
+	spare   [][]record // storage for queues, empty, each of room for fewRecords
 }
 
 // Out is what a call produced. The caller empties it.
