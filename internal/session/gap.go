@@ -17,6 +17,14 @@ func (s *Session) Gap(e *Env, n int, end seq.Num) {
 	default:
 		s.plainGap(e, n, end)
 	}
+	s.account(e)
+}
+
+// hole says that what was not captured may have held PREPAREs, and long data.
+func (s *Session) hole() {
+	if s.phase != Over {
+		s.prepared().gap()
+	}
 }
 
 // plainGap is Gap without compression.
@@ -32,7 +40,7 @@ func (s *Session) plainGap(e *Env, n int, end seq.Num) {
 		return
 	}
 	r.end = end
-	s.statements.gap()
+	s.hole()
 	if r.body == 0 && !r.more && !r.file && r.mode == readCommands {
 		// Does the hole lie within a command whose beginning is there?
 		b := s.in.Bytes()[r.at:]
