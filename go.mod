@@ -1,6 +1,6 @@
 module mrtecopy
 
-go 1.26.0
+go 1.26.10
 
 require (
 	filippo.io/edwards25519 v1.2.0

@@ -69,6 +69,7 @@ func TestMrtecopyIsKilled(t *testing.T) {
 		return err
 	})
 	waitForOpen(t, r, 20)
+	waitForSelects(t, r, 20)
 	_, err := r.Mrtecopy.Kill(r.Ctx)
 	must(t, err)
 	r.StartMrtecopy(lab.Run{})
@@ -78,16 +79,7 @@ func TestMrtecopyIsKilled(t *testing.T) {
 		t.Errorf("%d sessions are open on the target: were the orphans reset already?", r.Target.Open)
 	}
 	orphans()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		c, err := r.Target.Since(r.Ctx)
-		must(t, err)
-		if c["Com_select"] >= 20+200 {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the target counted %d SELECTs, want 220", c["Com_select"])
-		}
-	}
+	waitForSelects(t, r, 20+200)
 	result, err := r.Mrtecopy.Stop(r.Ctx)
 	must(t, err)
 	r.Balanced(result)
@@ -102,4 +94,19 @@ func TestMrtecopyIsKilled(t *testing.T) {
 	// Nobody resets the orphans now; that intercept does, e2e/patience tells.
 	must(t, l.TargetServer.Exec(r.Ctx, "KILL USER "+lab.AppUser))
 	waitForOpen(t, r, 0)
+}
+
+// waitForSelects waits until the target has counted n SELECTs.
+func waitForSelects(t *testing.T, r *labtest.Replay, n int64) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		c, err := r.Target.Since(r.Ctx)
+		must(t, err)
+		if c["Com_select"] >= n {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the target counted %d SELECTs, want %d", c["Com_select"], n)
+		}
+	}
 }
