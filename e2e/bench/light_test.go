@@ -99,7 +99,7 @@ func (o *lightLoad) measure(t *testing.T, l *lab.Lab, servers *pair, d *table) {
 		fmt.Sprintf("%.1f, %.1f", did.CPU*1e6/n, float64((after.CPU()-server.CPU()).Microseconds())/n),
 		fmt.Sprintf("%.0f, %.0f", did.Latency[0], did.Latency[2]), "–", "–", "–", "–", "–", "–"}
 	if m != nil {
-		behind := servers.caughtUp(did.Ended, see)
+		behind := seconds(servers.caughtUp(did.Ended, see))
 		m.end()
 		a := m.stop()
 		packets := fmt.Sprintf("%.2f, %.2f", float64(a.Capture.Frames)/n, float64(a.Send.Segments)/n)

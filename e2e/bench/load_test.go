@@ -108,21 +108,29 @@ func (p *pair) until(what string, holds func(production, target lab.LightCounts)
 
 // caughtUp waits until the target has counted all that production has, or nothing
 // more for ten seconds; it returns how long after the load's end that was.
-func (p *pair) caughtUp(ended time.Time, see func()) string {
+func (p *pair) caughtUp(ended time.Time, see func()) time.Duration {
 	p.t.Helper()
 	const patience = 10 * time.Second
 	var counted uint64
 	for moved := time.Now(); time.Since(moved) < patience; time.Sleep(time.Millisecond) {
 		production, target := p.counts()
 		if target.Commands >= production.Commands {
-			return seconds(time.Since(ended))
+			return time.Since(ended)
 		}
 		if target.Commands != counted {
 			counted, moved = target.Commands, time.Now()
 		}
 		see()
 	}
-	return "never"
+	return never
 }
 
-func seconds(d time.Duration) string { return fmt.Sprintf("%.3f s", d.Seconds()) }
+// never is how far a target is behind that stays behind.
+const never = 1000 * time.Hour
+
+func seconds(d time.Duration) string {
+	if d == never {
+		return "never"
+	}
+	return fmt.Sprintf("%.3f s", d.Seconds())
+}

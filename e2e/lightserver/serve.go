@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -26,6 +27,7 @@ type conn struct {
 	rest      int                        // of the packet, behind head
 	goesOn    bool                       // the packet before was as long as a packet can be
 	loggedIn  bool
+	greeted   time.Time
 	statement uint32 // the last one's id
 	unsent    []byte // what the socket did not take; nothing is read as long as there is any
 }
@@ -89,7 +91,7 @@ func (s *server) accept() {
 		for len(s.conns) <= fd {
 			s.conns = append(s.conns, nil)
 		}
-		s.conns[fd] = new(conn)
+		s.conns[fd] = &conn{greeted: time.Now()}
 		s.counts.open++
 		if _, err := unix.Write(fd, greeting); err != nil || s.watch(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN) != nil {
 			s.close(fd)
@@ -195,7 +197,7 @@ func (s *server) answer(c *conn) (quit bool) {
 	switch {
 	case !c.loggedIn:
 		c.loggedIn = true
-		s.counts.sessions++
+		s.counts.login(time.Since(c.greeted))
 		s.out = append(s.out, okLogin...)
 	case begins && len(head) > 0 && mysql.Command(head[0]) == mysql.ComQuit:
 		s.counts.commands++

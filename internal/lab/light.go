@@ -18,9 +18,27 @@ type Light struct {
 
 // LightCounts are what a light server did since it started.
 type LightCounts struct {
-	Commands uint64 // the login is none
-	Sessions uint64 // logged in, ever
-	Open     uint64 // connections
+	Commands uint64       // the login is none
+	Sessions uint64       // logged in, ever
+	Open     uint64       // connections
+	Logins   [1000]uint64 // by the time they came after the greeting, in steps of LoginStep; the last one: later
+}
+
+// LoginStep is as fine as the times of logins are known.
+const LoginStep = 10 * time.Microsecond
+
+// Login is how long after the greeting the login came in a share of all sessions.
+func (c *LightCounts) Login(share float64) time.Duration {
+	var all, n uint64
+	for _, k := range c.Logins {
+		all += k
+	}
+	for i, k := range c.Logins {
+		if n += k; float64(n) >= share*float64(all) {
+			return time.Duration(i+1) * LoginStep
+		}
+	}
+	return 0
 }
 
 // StartLight starts a light server on a host of a lab without servers, and waits
@@ -39,11 +57,8 @@ func (s *Light) Counts() (c LightCounts, err error) {
 	if err != nil {
 		return c, err
 	}
-	for i, n := range []*uint64{&c.Commands, &c.Sessions, &c.Open} {
-		if len(b) < 8*(i+1) {
-			return c, fmt.Errorf("%s: %d octets", s.counts, len(b))
-		}
-		*n = binary.NativeEndian.Uint64(b[8*i:])
+	if _, err := binary.Decode(b, binary.NativeEndian, &c); err != nil {
+		return c, fmt.Errorf("%s: %w", s.counts, err)
 	}
 	return c, nil
 }

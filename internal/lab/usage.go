@@ -2,9 +2,11 @@ package lab
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -45,4 +47,29 @@ func (d *Daemon) Usage() (u Usage, err error) {
 	}
 	u.Memory *= 1024
 	return u, nil
+}
+
+// Vitals are what a daemon says of itself at SIGUSR1.
+type Vitals struct {
+	Memory     int // octets, as in Usage
+	Heap       int // octets in objects, those included that are not collected yet
+	Goroutines int
+}
+
+// Vitals asks the daemon.
+func (d *Daemon) Vitals(ctx context.Context) (v Vitals, err error) {
+	const mark = "msg=vitals"
+	before := strings.Count(d.Log(), mark)
+	if err := d.Signal(syscall.SIGUSR1); err != nil {
+		return v, err
+	}
+	if err := d.wait(ctx, func() bool { return strings.Count(d.Log(), mark) > before }); err != nil {
+		return v, err
+	}
+	log := d.Log()
+	line := log[strings.LastIndex(log, mark):]
+	if _, err := fmt.Sscanf(line, mark+" memory=%d heap=%d goroutines=%d", &v.Memory, &v.Heap, &v.Goroutines); err != nil {
+		return v, fmt.Errorf("%s: %w", line, err)
+	}
+	return v, nil
 }
