@@ -47,6 +47,7 @@ unit: ## the unit tests with the race detector
 	@tools/setup test
 	@NETNS=require $(GO) test -race -json $(UNIT) | $(GO) run ./tools/verdict "unit tests"
 	@$(GO) test -tags oracle -json ./internal/policy | $(GO) run ./tools/verdict "the policy against a parser"
+	@$(GO) test -count=1 -json -run 'TestSimulation$$' ./internal/simulation -fresh=20s | $(GO) run ./tools/verdict "the simulation, with fresh seeds"
 
 # As another user, who can have no namespaces: the pure core needs no root. The
 # tests are compiled first, since that user has no cache to build in.

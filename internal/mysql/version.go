@@ -6,7 +6,7 @@ import "strings"
 // server, is one that could not be read.
 type Version struct {
 	MariaDB             bool
-	Major, Minor, Patch int
+	Major, Minor, Patch int32
 }
 
 // replicationPrefix is what MariaDB from 10.0 to 10.11 puts in front of its
@@ -28,7 +28,7 @@ func ParseVersion(s string) Version {
 			s = rest
 		}
 	}
-	for i, n := range []*int{&v.Major, &v.Minor, &v.Patch} {
+	for i, n := range []*int32{&v.Major, &v.Minor, &v.Patch} {
 		if i > 0 {
 			var ok bool
 			if s, ok = strings.CutPrefix(s, "."); !ok {
@@ -45,7 +45,7 @@ func ParseVersion(s string) Version {
 
 // AtLeast reports whether v is of major.minor.patch or later. It does not look
 // at the family.
-func (v Version) AtLeast(major, minor, patch int) bool {
+func (v Version) AtLeast(major, minor, patch int32) bool {
 	if v.Major != major {
 		return v.Major > major
 	}
@@ -57,13 +57,13 @@ func (v Version) AtLeast(major, minor, patch int) bool {
 
 // cutNumber takes a decimal number of at most six digits off the front of s, or
 // is -1.
-func cutNumber(s string) (n int, rest string) {
+func cutNumber(s string) (n int32, rest string) {
 	i := 0
 	for ; i < len(s) && '0' <= s[i] && s[i] <= '9'; i++ {
 		if i == 6 {
 			return -1, s
 		}
-		n = n*10 + int(s[i]-'0')
+		n = n*10 + int32(s[i]-'0')
 	}
 	if i == 0 {
 		return -1, s

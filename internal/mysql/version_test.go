@@ -3,8 +3,8 @@ package mysql
 import "testing"
 
 func TestParseVersion(t *testing.T) {
-	maria := func(major, minor, patch int) Version { return Version{true, major, minor, patch} }
-	mysql := func(major, minor, patch int) Version { return Version{false, major, minor, patch} }
+	maria := func(major, minor, patch int32) Version { return Version{true, major, minor, patch} }
+	mysql := func(major, minor, patch int32) Version { return Version{false, major, minor, patch} }
 	for _, tt := range []struct {
 		name string
 		want Version
@@ -48,7 +48,7 @@ func TestParseVersion(t *testing.T) {
 func TestVersionAtLeast(t *testing.T) {
 	for _, tt := range []struct {
 		version             string
-		major, minor, patch int
+		major, minor, patch int32
 		want                bool
 	}{
 		{"8.0.17", 8, 0, 17, true},
@@ -70,7 +70,7 @@ func FuzzParseVersion(f *testing.F) {
 	f.Add("8.0.mysql_aurora.3.05.2")
 	f.Fuzz(func(t *testing.T, s string) {
 		v := ParseVersion(s)
-		for _, n := range []int{v.Major, v.Minor, v.Patch} {
+		for _, n := range []int32{v.Major, v.Minor, v.Patch} {
 			if n < 0 || n > 999999 {
 				t.Fatalf("%q: %+v", s, v)
 			}

@@ -121,7 +121,7 @@ func (s *Session) packedGap(e *Env, n int, end seq.Num) {
 	p.in.Discard(&e.Pool, p.in.Len())
 	p.skip, p.lost = 0, true
 	s.reader.end = end
-	s.statements.gap()
+	s.hole()
 	if s.reader.mode != resync {
 		s.damaged(e)
 	}

@@ -173,6 +173,19 @@ func TestCompression(t *testing.T) {
 					paces:   []string{"one by one", "at once"},
 				},
 				{
+					name: "a hole within an auth reply",
+					client: func(c *simulation.Client) {
+						c.Speak(false, how).LoginSpeaking()
+						c.LoggedIn = false
+						c.Packet(3, make([]byte, 100))
+						c.Answer(11)
+						c.LoggedIn = true
+						c.Query("select 1").Query("select 2").Quit()
+						c.Hole(len(c.Items[0].B)+30, 20)
+					},
+					account: "answered=3 session replayed",
+				},
+				{
 					name: "garbage",
 					client: func(c *simulation.Client) {
 						c.Speak(false, how).LoginSpeaking().Query("select 1")

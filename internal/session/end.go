@@ -194,7 +194,7 @@ func (s *Session) over(e *Env) {
 	s.goneAt = 0
 	s.waiting = gateNone
 	s.queue.clear()
-	s.statements = statements{}
+	s.statements = nil
 	s.login = nil
 	s.relogin = false
 	s.in.Discard(&e.Pool, s.reader.at)

@@ -77,6 +77,9 @@ const maxEarly = 16
 // catchUp takes the answers that were captured before what they may answer, once
 // the client's octets before read were read.
 func (t *statements) catchUp(read seq.Num) {
+	if t == nil {
+		return
+	}
 	n := 0
 	for n < len(t.early) && !read.Before(t.early[n].ack) {
 		n++
@@ -498,6 +501,9 @@ func (t *statements) unresolved(nth uint32, u use) *statement {
 
 // unknown reports whether production's answer to a PREPARE may still come.
 func (t *statements) unknown() bool {
+	if t == nil {
+		return false
+	}
 	for i := range t.all {
 		if t.all[i].flags&(known|gone|failed) == 0 {
 			return true

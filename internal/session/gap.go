@@ -17,6 +17,14 @@ func (s *Session) Gap(e *Env, n int, end seq.Num) {
 	default:
 		s.plainGap(e, n, end)
 	}
+	s.account(e)
+}
+
+// hole says that what was not captured may have held PREPAREs, and long data.
+func (s *Session) hole() {
+	if s.phase != Over {
+		s.prepared().gap()
+	}
 }
 
 // plainGap is Gap without compression.
@@ -32,10 +40,7 @@ func (s *Session) plainGap(e *Env, n int, end seq.Num) {
 		return
 	}
 	r.end = end
-	s.statements.gap()
-	if how := s.compression(); r.mode == readAuth && how != mysql.CompressionNone {
-		s.packed = &packed{how: how, lost: true} // what it begins with may lie in the hole
-	}
+	s.hole()
 	if r.body == 0 && !r.more && !r.file && r.mode == readCommands {
 		// Does the hole lie within a command whose beginning is there?
 		b := s.in.Bytes()[r.at:]
@@ -69,6 +74,9 @@ func (s *Session) plainGap(e *Env, n int, end seq.Num) {
 			}
 			return
 		}
+	}
+	if how := s.compression(); r.mode == readAuth && how != mysql.CompressionNone {
+		s.packed = &packed{how: how, lost: true} // what it begins with may lie in the hole
 	}
 	s.damaged(e)
 }

@@ -82,10 +82,10 @@ func (q *queue) awaited() (owed, behind *record) {
 	return nil, nil
 }
 
-// keepRecords is the storage an empty queue keeps, in records.
-const keepRecords = 4
-
-func (q *queue) push(r record) *record {
+func (q *queue) push(e *Env, r record) *record {
+	if q.all == nil {
+		q.all = e.takeRecords()
+	}
 	if len(q.all) == cap(q.all) && q.head > len(q.all)/2 { // at least as many were taken out as move
 		n := copy(q.all, q.all[q.head:])
 		q.all = q.all[:n]
@@ -96,16 +96,36 @@ func (q *queue) push(r record) *record {
 	return &q.all[len(q.all)-1]
 }
 
-// pop takes the oldest record out, which was sent.
-func (q *queue) pop() {
-	q.head++
-	if q.head == len(q.all) {
-		q.head, q.sent = 0, 0
-		if cap(q.all) > keepRecords {
-			q.all = nil
-		} else {
-			q.all = q.all[:0]
-		}
+// pop takes the oldest record out, which was sent. An empty queue keeps no
+// storage: most sessions are idle most of the time.
+func (q *queue) pop(e *Env) {
+	if q.head++; q.head == len(q.all) {
+		e.giveRecords(q.all)
+		q.clear()
+	}
+}
+
+const (
+	// fewRecords is the room of a queue's first storage.
+	fewRecords = 4
+	// maxSpare is how many such an Env keeps for the next ones to need them.
+	maxSpare = 4 << 10
+)
+
+// takeRecords returns the first storage of a queue.
+func (e *Env) takeRecords() (some []record) {
+	last := len(e.spare) - 1
+	if last < 0 {
+		return make([]record, 0, fewRecords)
+	}
+	some, e.spare = e.spare[last], e.spare[:last]
+	return some
+}
+
+// giveRecords takes it back.
+func (e *Env) giveRecords(some []record) {
+	if cap(some) == fewRecords && len(e.spare) < maxSpare {
+		e.spare = append(e.spare, some[:0])
 	}
 }
 

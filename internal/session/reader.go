@@ -20,20 +20,20 @@ const (
 // A reader splits the client's octets into packets and commands. Its cursor
 // stands in Session.in, behind the octets of all records.
 type reader struct {
+	at    int // the cursor: octets of Session.in that were read
+	body  int // octets left of the packet at hand, which is read as it comes
 	mode  readMode
-	at    int  // the cursor: octets of Session.in that were read
-	body  int  // octets left of the packet at hand, which is read as it comes
-	more  bool // the packet at hand has 16 MiB: the next one belongs to the same command
 	part  partKind
+	more  bool          // the packet at hand has 16 MiB: the next one belongs to the same command
 	file  bool          // the client sends a file for LOAD DATA LOCAL, up to an empty packet
 	last  mysql.Command // of the last command
 	acked seq.Num       // the client's ACK number at the last octets
 	asked seq.Num       // its ACK number with the last command that has a response
 	asks  uint32        // commands that have one, so far
 	owed  uint32        // of these, production may still have to answer so many
-	steps int           // of these, the client had waited for all answers before each so far; pipelined: it had not
-	moves uint32        // how often acked has moved between two of these
-	doubt int           // how often it must, until no answer is owed to what was not captured
+	steps int8          // of these, the client had waited for all answers before each so far; pipelined: it had not
+	doubt int8          // how often acked must move, until no answer is owed to what was not captured
+	moves uint32        // how often it has moved between two of these
 	gap   seq.Num       // resync: the client's ACK number at the hole
 	end   seq.Num       // the client's sequence number behind Session.in
 }
@@ -140,7 +140,7 @@ func (s *Session) nowhere(e *Env, n int) {
 	// They lie behind records that wait: in a record of their own.
 	last := s.queue.last()
 	if !last.has(drop) || last.has(counts|open) {
-		last = s.queue.push(record{at: e.At, flags: drop})
+		last = s.queue.push(e, record{at: e.At, flags: drop})
 	}
 	last.size += n
 	s.reader.at += n
@@ -188,7 +188,7 @@ func (s *Session) packet(e *Env, h mysql.Header, b []byte) bool {
 	if h.Sequence != 0 {
 		switch {
 		case r.last == mysql.ComQuery && h.Sequence != 1:
-			s.beginFile()
+			s.beginFile(e)
 			r.file = h.Length > 0
 			s.part(h, partFile)
 		case r.last == mysql.ComChangeUser:
@@ -302,17 +302,16 @@ func (s *Session) command(e *Env, cmd mysql.Command, size, left int, f recordFla
 		e.Counts.Commands.Skipped[ledger.Dialect]++
 		f = f&^counts | drop
 	}
-	if s.statements.gapped {
-		s.statements.gapped = false
+	if s.statements.behindGap() {
 		f |= gapped
 	}
-	s.queue.push(record{at: e.At, ack: s.reader.acked, size: size, cmd: cmd, flags: f})
+	s.queue.push(e, record{at: e.At, ack: s.reader.acked, size: size, cmd: cmd, flags: f})
 	if cmd == mysql.ComStmtPrepare {
 		if s.packed != nil {
 			left = 0 // of other octets than the segments'
 		}
 		at.end = s.reader.end.Add(-left)
-		s.statements.prepare(at)
+		s.prepared().prepare(at)
 	}
 	return true
 }
@@ -331,16 +330,15 @@ func (s *Session) asks(cmd mysql.Command) place {
 		r.moves++
 		r.doubt = max(r.doubt-1, 0)
 	}
-	if st := &s.statements; st.settling && r.acked.After(st.settledAt) {
-		st.settling = false
-		if !st.settledAt.Before(r.asked) {
-			moved = false // what the client has read on is the answer that is settled
-		}
+	if moved && s.statements.readSettled(r.acked, r.asked) {
+		moved = false // what the client has read on is the answer that is settled
 	}
 	if moved && r.owed > 0 {
 		r.owed--
 	}
-	r.owed = min(r.owed, r.asks-s.statements.settled)
+	if t := s.statements; t != nil {
+		r.owed = min(r.owed, r.asks-t.settled)
+	}
 	at.owed, at.moves = r.owed, r.moves
 	at.lone, at.behind = r.owed == 0, r.owed > 0 && r.asked == r.acked
 	if at.lone {
@@ -369,8 +367,8 @@ func replication(cmd mysql.Command) bool {
 }
 
 // beginFile queues the client's file for LOAD DATA LOCAL.
-func (s *Session) beginFile() {
+func (s *Session) beginFile(e *Env) {
 	if s.outcome == undecided && !s.left && s.phase != Over {
-		s.queue.push(record{flags: file | open})
+		s.queue.push(e, record{flags: file | open})
 	}
 }

@@ -61,10 +61,10 @@ func (s *Session) productionAnswer(seg *wire.Segment, read seq.Num, b []byte, at
 	}
 	begin := seg.Seq.Add(at)
 	if h.Length >= 3 && b[mysql.HeaderSize] == headerErr {
-		s.statements.productionAnswered(answer{at: begin, ack: seg.Ack}, read)
+		s.prepared().productionAnswered(answer{at: begin, ack: seg.Ack}, read)
 	} else if a, ok := s.preparedID(b); ok {
 		a.at, a.ack = begin, seg.Ack
-		s.statements.productionAnswered(a, read)
+		s.prepared().productionAnswered(a, read)
 	}
 }
 
@@ -180,7 +180,7 @@ func (s *Session) complete(e *Env) {
 		default:
 			return
 		}
-		q.pop()
+		q.pop(e)
 	}
 }
 

@@ -33,7 +33,7 @@ func (s *Session) boundary(b []byte, ack seq.Num) bool {
 		return false
 	}
 	r.mode = readCommands
-	s.statements.gap() // what was skipped may have held PREPAREs
+	s.hole()
 	return true
 }
 

@@ -88,7 +88,8 @@ type Env struct {
 	// Records is the storage of all sessions that is not the Pool's, in octets.
 	Records int
 
-	scratch []byte // a command in the target's form
+	scratch []byte     // a command in the target's form
+	spare   [][]record // storage for queues, empty, each of room for fewRecords
 }
 
 // Out is what a call produced. The caller empties it.
@@ -125,24 +126,23 @@ type Session struct {
 	queue   queue
 	in      buffer.Buffer // captured octets: queue's records that were not sent, then what is no whole command yet
 
-	login     *login // until the login is over; nil then
-	relogin   bool   // a COM_CHANGE_USER waits for the target's OK
-	infile    infileState
-	infileSeq uint8
-
-	ended       int     // responses that ended, of commands whose last octet was not sent yet
-	loginEnds   uint8   // responses of the login that have not ended: the intercept counts them too
-	accepted    bool    // the client has read production's answer to its login
-	authAck     seq.Num // its ACK number with the last packet of its login
-	initsDB     bool    // the last of these is to a COM_INIT_DB: the target's login takes no schema
-	clientGone  clientEnd
-	clientEndAt time.Duration // when it left
-	left        bool          // after its login at the target, the target closed with nothing unanswered
-	stopped     bool          // by Stop: what is undecided stays so
+	login       *login        // until the login is over; nil then
+	ended       int           // responses that ended, of commands whose last octet was not sent yet
+	clientEndAt time.Duration // when the client left
 	goneAt      time.Duration // when the patience with the target is over; 0: it has no end
 	overdueAt   time.Duration // when it has owed an answer for too long; 0: it owes none
 	progressAt  time.Duration // when the target last said something, or could again
-	statements  statements
+	statements  *statements   // nil until one is prepared
+	relogin     bool          // a COM_CHANGE_USER waits for the target's OK
+	infile      infileState
+	infileSeq   uint8
+	loginEnds   uint8 // responses of the login that have not ended: the intercept counts them too
+	accepted    bool  // the client has read production's answer to its login
+	initsDB     bool  // the last of loginEnds is to a COM_INIT_DB: the target's login takes no schema
+	clientGone  clientEnd
+	left        bool    // after its login at the target, the target closed with nothing unanswered
+	stopped     bool    // by Stop: what is undecided stays so
+	authAck     seq.Num // the client's ACK number with the last packet of its login
 
 	productionID, targetID uint32 // the servers' numbers of the connection; 0: unknown
 

@@ -24,7 +24,7 @@ func TestStalledCommandsAreCounted(t *testing.T) {
 			s := Session{phase: Ready, waiting: tt.waiting}
 			b := []byte("\x01\x00\x00\x00\x03")
 			s.in.Append(&e.Pool, b)
-			s.queue.push(record{cmd: mysql.ComQuery, flags: tt.flags, size: len(b)})
+			s.queue.push(&e, record{cmd: mysql.ComQuery, flags: tt.flags, size: len(b)})
 			for range 2 { // once, however often the target speaks
 				s.countStalled(&e)
 			}

@@ -142,8 +142,19 @@ type statements struct {
 	hidden  bool          // one behind it may not have been captured
 }
 
+// prepared returns the session's statements. Most sessions never prepare one.
+func (s *Session) prepared() *statements {
+	if s.statements == nil {
+		s.statements = new(statements)
+	}
+	return s.statements
+}
+
 func (t *statements) storage() int {
-	return cap(t.all)*int(unsafe.Sizeof(statement{})) + (cap(t.answers)+cap(t.early)+cap(t.errors))*int(unsafe.Sizeof(answer{}))
+	if t == nil {
+		return 0
+	}
+	return int(unsafe.Sizeof(*t)) + cap(t.all)*int(unsafe.Sizeof(statement{})) + (cap(t.answers)+cap(t.early)+cap(t.errors))*int(unsafe.Sizeof(answer{}))
 }
 
 // prepare records a PREPARE that the client sent.
@@ -173,6 +184,9 @@ func (t *statements) prepare(at place) {
 
 // bound says that nothing is owed to the client at its ACK number ack.
 func (t *statements) bound(ack seq.Num) {
+	if t == nil {
+		return
+	}
 	for i := len(t.all) - int(min(t.unbound, uint32(len(t.all)))); i < len(t.all); i++ {
 		if p := &t.all[i].at; !p.bounded {
 			p.bounded, p.until = true, ack
@@ -187,6 +201,9 @@ func (t *statements) unprepare() { t.all = t.all[:len(t.all)-1] }
 // targetAnswered takes the target's next answer to a PREPARE: answers come in
 // order.
 func (t *statements) targetAnswered(id uint32, params uint16, ok bool) {
+	if t == nil {
+		return
+	}
 	for ; t.ended < t.sentTo; t.ended++ {
 		if s := &t.all[t.ended]; s.flags&answered == 0 {
 			s.flags |= answered
@@ -214,6 +231,9 @@ func (t *statements) leftOut(why ledger.Reason) {
 
 // refusal returns why a command on a statement is left out with it.
 func (t *statements) refusal(u use) ledger.Reason {
+	if t == nil {
+		return ledger.StatementID
+	}
 	if u.id == lastPrepared && t.lastWhy != ledger.None {
 		return t.lastWhy
 	}
@@ -248,9 +268,32 @@ func (t *statements) gap() {
 	}
 }
 
+// behindGap reports whether a command is the first behind octets that were not
+// captured.
+func (t *statements) behindGap() bool {
+	if t == nil || !t.gapped {
+		return false
+	}
+	t.gapped = false
+	return true
+}
+
+// readSettled reports whether it is production's last known answer to a PREPARE
+// that the client has read on by, whose ACK number was asked before and is acked.
+func (t *statements) readSettled(acked, asked seq.Num) bool {
+	if t == nil || !t.settling || !acked.After(t.settledAt) {
+		return false
+	}
+	t.settling = false
+	return !t.settledAt.Before(asked)
+}
+
 // swallowed says that octets were not captured between the command that was sent
 // last and the next: they may have been long data, or have used it up.
 func (t *statements) swallowed() {
+	if t == nil {
+		return
+	}
 	for i := range t.all[:t.sentTo] {
 		s := &t.all[i]
 		s.flags |= doubtful
@@ -260,6 +303,9 @@ func (t *statements) swallowed() {
 
 // sent says that cmd was sent to the target.
 func (t *statements) sent(cmd mysql.Command) {
+	if t == nil {
+		return
+	}
 	switch cmd {
 	case mysql.ComStmtPrepare:
 		if t.sentTo < len(t.all) {
@@ -280,6 +326,9 @@ func (t *statements) sent(cmd mysql.Command) {
 
 // find returns the statement that the client means by id; nil: none is known.
 func (t *statements) find(id uint32) *statement {
+	if t == nil {
+		return nil
+	}
 	for i := t.sentTo - 1; i >= 0; i-- { // others come later
 		s := &t.all[i]
 		switch {
@@ -303,6 +352,9 @@ type use struct {
 // gate says whether the command may be sent: both servers' ids of its statement
 // must be known.
 func (t *statements) gate(now time.Duration, u use, mariadb bool) gate {
+	if t == nil {
+		return gateNone // no statement's
+	}
 	s := t.find(u.id)
 	if u.id == lastPrepared {
 		switch {

@@ -80,7 +80,7 @@ func (c *Conn) timeoutCongestion() {
 
 // startOver takes everything in flight for lost.
 func (c *Conn) startOver() {
-	c.board.n = 0
+	c.board = scoreboard{}
 	c.recovery, c.resendFirst = false, false
 	c.snd.dupAcks = 0
 	c.snd.recover = c.snd.max

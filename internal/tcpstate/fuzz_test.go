@@ -178,9 +178,9 @@ func (s *suspect) check() {
 		s.t.Fatalf("pipe %d, cwnd %d", c.pipe(), c.cong.wnd)
 	}
 	last := c.snd.una
-	for _, b := range c.board.blocks[:c.board.n] {
+	for _, b := range c.board.blocks {
 		if !b.Start.After(last) || !b.Start.Before(b.End) || b.End.After(c.snd.max) {
-			s.t.Fatalf("the scoreboard is %v, SND.UNA %v, SND.MAX %v", c.board.blocks[:c.board.n], c.snd.una, c.snd.max)
+			s.t.Fatalf("the scoreboard is %v, SND.UNA %v, SND.MAX %v", c.board.blocks, c.snd.una, c.snd.max)
 		}
 		last = b.End
 	}

@@ -180,7 +180,7 @@ func (c *Conn) receiveAck(now time.Duration, p *buffer.Pool, r *wire.Report) {
 	c.sample(now, r.Ack)
 	c.retries, c.probes = 0, 0
 	c.probing = false
-	if c.board.n > 0 {
+	if c.board.n() > 0 {
 		n -= c.board.advance(c.snd.una)
 	}
 	c.acknowledged(n)

@@ -20,7 +20,7 @@ func (c *Conn) duplicates(now time.Duration, n int) {
 		return
 	}
 	c.snd.dupAcks = uint8(min(int(c.snd.dupAcks)+n, 255))
-	if c.snd.dupAcks < dupThresh && !(c.board.n > 0 && c.isLost(0)) {
+	if c.snd.dupAcks < dupThresh && !(c.board.n() > 0 && c.isLost(0)) {
 		return
 	}
 	// After a timeout duplicates may be the answers to what was repeated. With
@@ -93,11 +93,11 @@ func (c *Conn) nextSeg() (wire.Segment, bool) {
 	// the one most surely lost.
 	i := 0
 	from, end := c.gap(0)
-	for ; i < int(c.board.n) && !end.After(c.snd.highRxt); i++ {
+	for ; i < c.board.n() && !end.After(c.snd.highRxt); i++ {
 		from, end = c.gap(i + 1)
 	}
 	from = seq.Max(from, c.snd.highRxt)
-	behindHole := i < int(c.board.n)
+	behindHole := i < c.board.n()
 	if c.resendFirst || behindHole && c.isLost(i) { // step 4.3, rule 1
 		c.resendFirst = false
 		s, ok := again(from, end)
@@ -118,7 +118,7 @@ func (c *Conn) nextSeg() (wire.Segment, bool) {
 	}
 	// Rule 4, the rescue: once, the end of what is in flight, of which no block
 	// could tell that it was lost. Not what was just repeated.
-	if from, end = c.gap(int(c.board.n)); !c.rescued && end.After(seq.Max(from, c.snd.highRxt)) {
+	if from, end = c.gap(c.board.n()); !c.rescued && end.After(seq.Max(from, c.snd.highRxt)) {
 		c.rescued = true
 		return again(seq.Max(from, end.Add(-int(c.snd.mss))), end)
 	}

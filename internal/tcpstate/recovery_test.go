@@ -127,8 +127,8 @@ func TestRecoveryWithSACK(t *testing.T) {
 	f.ack(4, 2, [2]int{5, 11})
 	f.want("and two more leave", "14 15")
 	f.ack(13, 0)
-	if f.c.recovery || f.c.board.n != 0 {
-		t.Errorf("behind the recovery point: in recovery %v, %d blocks", f.c.recovery, f.c.board.n)
+	if f.c.recovery || f.c.board.n() != 0 {
+		t.Errorf("behind the recovery point: in recovery %v, %d blocks", f.c.recovery, f.c.board.n())
 	}
 	if f.c.Retransmits != 2 {
 		t.Errorf("%d segments were repeated, want 2", f.c.Retransmits)
@@ -184,8 +184,8 @@ func TestTimeoutForgetsTheBlocks(t *testing.T) {
 	f.want("not three yet", "")
 	f.timeout()
 	f.want("a timeout", "1")
-	if f.c.board.n != 0 {
-		t.Fatalf("%d blocks are remembered", f.c.board.n)
+	if f.c.board.n() != 0 {
+		t.Fatalf("%d blocks are remembered", f.c.board.n())
 	}
 	f.ack(2, 0)
 	f.want("it took them back: slow start from there", "2 3")
@@ -194,8 +194,8 @@ func TestTimeoutForgetsTheBlocks(t *testing.T) {
 	f.ack(4, 3, [2]int{5, 9})
 	f.want("no recovery before all that was in flight is acknowledged", "")
 	f.ack(11, 0)
-	if f.c.Backlog() != 0 || f.c.board.n != 0 {
-		t.Errorf("backlog %d, %d blocks", f.c.Backlog(), f.c.board.n)
+	if f.c.Backlog() != 0 || f.c.board.n() != 0 {
+		t.Errorf("backlog %d, %d blocks", f.c.Backlog(), f.c.board.n())
 	}
 }
 
@@ -206,8 +206,8 @@ func TestRenegingIsSeen(t *testing.T) {
 	f.ack(1, 4, [2]int{2, 5})
 	f.want("the first", "1")
 	f.ack(2, 0)
-	if f.c.board.n != 0 {
-		t.Errorf("%d blocks are remembered", f.c.board.n)
+	if f.c.board.n() != 0 {
+		t.Errorf("%d blocks are remembered", f.c.board.n())
 	}
 	f.timeout()
 	f.want("a timeout", "2")

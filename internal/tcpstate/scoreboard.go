@@ -1,6 +1,8 @@
 package tcpstate
 
 import (
+	"slices"
+
 	"mrtecopy/internal/seq"
 	"mrtecopy/internal/wire"
 )
@@ -13,21 +15,29 @@ const dupThresh = 3
 // (RFC 6675, section 3): blocks in order, never empty, never touching. It is
 // only said, not acknowledged: the target may take it back (RFC 2018, section 8).
 type scoreboard struct {
-	n      uint8
-	blocks [8]wire.Block
+	blocks []wire.Block // nil, as nearly always, or of room for maxBlocks
 }
+
+// maxBlocks is how many blocks a scoreboard remembers.
+const maxBlocks = 8
+
+// n returns the number of blocks.
+func (s *scoreboard) n() int { return len(s.blocks) }
 
 // add notes that the target holds b, and returns how many octets of it are news.
 // Where there is no room the furthest block is forgotten, which costs at the
 // worst that something is sent twice.
 func (s *scoreboard) add(b wire.Block) int {
+	if s.blocks == nil {
+		s.blocks = make([]wire.Block, 0, maxBlocks)
+	}
 	i := 0
-	for i < int(s.n) && s.blocks[i].End.Before(b.Start) {
+	for i < s.n() && s.blocks[i].End.Before(b.Start) {
 		i++
 	}
 	fresh := b.Start.To(b.End)
 	j := i // blocks i to j-1 touch b, and become one with it
-	for ; j < int(s.n) && !s.blocks[j].Start.After(b.End); j++ {
+	for ; j < s.n() && !s.blocks[j].Start.After(b.End); j++ {
 		o := s.blocks[j]
 		if lap := seq.Max(o.Start, b.Start).To(seq.Min(o.End, b.End)); lap > 0 {
 			fresh -= lap
@@ -36,15 +46,13 @@ func (s *scoreboard) add(b wire.Block) int {
 	if j > i {
 		b.Start = seq.Min(b.Start, s.blocks[i].Start)
 		b.End = seq.Max(b.End, s.blocks[j-1].End)
-	} else if int(s.n) == len(s.blocks) {
-		if i == len(s.blocks) {
+	} else if s.n() == maxBlocks {
+		if i == maxBlocks {
 			return 0
 		}
-		s.n--
+		s.blocks = s.blocks[:maxBlocks-1]
 	}
-	copy(s.blocks[i+1:], s.blocks[j:s.n])
-	s.blocks[i] = b
-	s.n = uint8(int(s.n) + i + 1 - j)
+	s.blocks = slices.Replace(s.blocks, i, j, b)
 	return fresh
 }
 
@@ -53,16 +61,18 @@ func (s *scoreboard) add(b wire.Block) int {
 // taken back, for una itself is not there.
 func (s *scoreboard) advance(una seq.Num) (known int) {
 	i := 0
-	for ; i < int(s.n) && !s.blocks[i].Start.After(una); i++ {
+	for ; i < s.n() && !s.blocks[i].Start.After(una); i++ {
 		known += s.blocks[i].Start.To(seq.Min(s.blocks[i].End, una))
 	}
-	s.n = uint8(copy(s.blocks[:], s.blocks[i:s.n]))
+	if s.blocks = slices.Delete(s.blocks, 0, i); s.n() == 0 {
+		s.blocks = nil
+	}
 	return known
 }
 
 // octets returns how many octets before end are in the blocks from i on.
 func (s *scoreboard) octets(i int, end seq.Num) (n int) {
-	for ; i < int(s.n) && s.blocks[i].Start.Before(end); i++ {
+	for ; i < s.n() && s.blocks[i].Start.Before(end); i++ {
 		n += s.blocks[i].Start.To(seq.Min(s.blocks[i].End, end))
 	}
 	return n
@@ -71,7 +81,7 @@ func (s *scoreboard) octets(i int, end seq.Num) (n int) {
 // skip returns the first number from at on that is in no block, and where the
 // next block begins, or end.
 func (s *scoreboard) skip(at, end seq.Num) (from, to seq.Num) {
-	for _, b := range s.blocks[:s.n] {
+	for _, b := range s.blocks {
 		if at.Before(b.Start) {
 			return at, seq.Min(b.Start, end)
 		}
@@ -103,7 +113,7 @@ func (c *Conn) gap(i int) (from, end seq.Num) {
 	if i > 0 {
 		from = c.board.blocks[i-1].End
 	}
-	if i < int(c.board.n) {
+	if i < c.board.n() {
 		end = c.board.blocks[i].Start
 	}
 	return from, end
@@ -111,14 +121,14 @@ func (c *Conn) gap(i int) (from, end seq.Num) {
 
 // isLost is IsLost of RFC 6675, section 4, for the octets of gap i.
 func (c *Conn) isLost(i int) bool {
-	return int(c.board.n)-i >= dupThresh || c.board.octets(i, c.snd.max) > (dupThresh-1)*int(c.snd.mss)
+	return c.board.n()-i >= dupThresh || c.board.octets(i, c.snd.max) > (dupThresh-1)*int(c.snd.mss)
 }
 
 // pipe estimates how many octets are under way (SetPipe of RFC 6675, section 4).
 // Outside of recovery what lies behind SND.NXT is taken for lost, as SND.NXT has
 // gone back to it.
 func (c *Conn) pipe() int {
-	if c.board.n == 0 && !c.recovery { // as nearly always
+	if c.board.n() == 0 && !c.recovery { // as nearly always
 		return c.snd.una.To(c.snd.nxt)
 	}
 	return c.pipeAround()
@@ -130,7 +140,7 @@ func (c *Conn) pipeAround() int {
 		return c.snd.una.To(c.snd.nxt) - c.board.octets(0, c.snd.nxt)
 	}
 	n := 0
-	for i := range int(c.board.n) + 1 {
+	for i := range c.board.n() + 1 {
 		from, end := c.gap(i)
 		if !c.isLost(i) {
 			n += from.To(end)

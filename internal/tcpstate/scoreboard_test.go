@@ -49,7 +49,7 @@ func TestScoreboardAgainstBits(t *testing.T) {
 						said[i], fresh = true, fresh+1
 					}
 				}
-				full := int(s.n) == len(s.blocks)
+				full := s.n() == maxBlocks
 				if got := s.add(wire.Block{Start: base.Add(from), End: base.Add(to)}); got != fresh && !full && !forgotten {
 					t.Fatalf("seed %d: %d octets are news, want %d", seed, got, fresh)
 				}
@@ -64,9 +64,9 @@ func checkBoard(t *testing.T, seed uint64, s *scoreboard, base seq.Num, said []b
 	t.Helper()
 	var known [256]bool
 	last := base.Add(una)
-	for _, b := range s.blocks[:s.n] {
+	for _, b := range s.blocks {
 		if !b.Start.After(last) || !b.End.After(b.Start) {
-			t.Fatalf("seed %d: the blocks are %v", seed, s.blocks[:s.n])
+			t.Fatalf("seed %d: the blocks are %v", seed, s.blocks)
 		}
 		last = b.End
 		for i := base.To(b.Start); i < base.To(b.End); i++ {
@@ -82,7 +82,7 @@ func checkBoard(t *testing.T, seed uint64, s *scoreboard, base seq.Num, said []b
 			octets++
 		}
 		if known[i] && !said[i] || said[i] && !known[i] && !forgotten {
-			t.Fatalf("seed %d: octet %d is known %v and was said %v; %v", seed, i, known[i], said[i], s.blocks[:s.n])
+			t.Fatalf("seed %d: octet %d is known %v and was said %v; %v", seed, i, known[i], said[i], s.blocks)
 		}
 		at, _ := s.skip(base.Add(i), base.Add(len(said)))
 		j := i
@@ -107,7 +107,7 @@ func TestBlocksThatAreNotTaken(t *testing.T) {
 	}
 	for _, b := range [][2]seq.Num{{500, 600}, {900, 1100}, {1000, 1100}, {1900, 2001}, {1200, 1200}, {1300, 1200}, {1 << 31, 1<<31 + 5}} {
 		o := block(b[0], b[1])
-		if n := c.takeSACK(&o); n != 0 || c.board.n != 0 {
+		if n := c.takeSACK(&o); n != 0 || c.board.n() != 0 {
 			t.Errorf("%v is taken for %d octets", b, n)
 		}
 	}
@@ -120,7 +120,7 @@ func TestBlocksThatAreNotTaken(t *testing.T) {
 	if n := c.takeSACK(&o); n != 0 {
 		t.Errorf("a duplicate is news of %d octets", n)
 	}
-	c.sackOK, c.board.n = false, 0
+	c.sackOK, c.board = false, scoreboard{}
 	if o = block(1500, 1600); c.takeSACK(&o) != 0 {
 		t.Error("blocks are taken although SACK was not agreed on")
 	}
