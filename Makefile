@@ -17,7 +17,7 @@ FRESH     := 1m
 CHURN     := 30m
 E2E       := ./e2e/...
 
-.PHONY: help build demo lab-up lab-down test unit core e2e test-matrix soak churn reliability simulate race check vulncheck fuzz bench clean
+.PHONY: help build demo lab-up lab-down test unit core e2e test-matrix soak churn reliability simulate race check vulncheck fuzz bench bench-lab clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r t h; do printf 'make %-13s %s\n' "$$t" "$$h"; done
@@ -83,7 +83,7 @@ reliability: ## what faults and outages do to a load, into docs/reliability.md; 
 race: ## the end-to-end tests with programs built with the race detector
 	@tools/setup test
 	@mkdir -p .lab/race
-	@$(GO) build -race -o .lab/race/ $(PROGRAMS:%=./cmd/%) ./e2e/loadclient
+	@$(GO) build -race -o .lab/race/ $(PROGRAMS:%=./cmd/%) ./e2e/loadclient ./e2e/lightserver
 	@MRTECOPY_BIN=$(CURDIR)/.lab/race $(MAKE) --no-print-directory e2e
 
 check: ## gofmt, vet, staticcheck
@@ -92,7 +92,7 @@ check: ## gofmt, vet, staticcheck
 	if [ -n "$$unformatted" ]; then echo "not formatted:"; echo "$$unformatted"; exit 1; fi
 	@for script in $$(git ls-files -co --exclude-standard tools .ci internal/lab | xargs grep -lE '^#!.*(bash|sh)$$'); do bash -n $$script; done
 	$(GO) vet ./...
-	$(GO) vet -tags reliability,soak ./e2e/...
+	$(GO) vet -tags reliability,soak,bench ./e2e/...
 	$(GO) tool staticcheck ./...
 
 vulncheck: ## known vulnerabilities in what our code calls
@@ -112,9 +112,13 @@ fuzz: ## every fuzz test for FUZZTIME=10s
 		done; \
 	done
 
-bench: ## the benchmarks
+bench: ## the benchmarks of the pure core and the engines: time and allocations
 	@tools/setup build
 	$(GO) test -run '^$$' -bench . -benchmem $(UNIT)
+
+bench-lab: ## what a replay costs, into docs/performance.md; or the parts that match RUN=
+	@tools/setup test
+	@LAB=require $(GO) test -tags bench -v -count=1 -timeout 2h -run '$(or $(RUN),Test)' ./e2e/bench
 
 clean: ## what was built; a lab's servers in .lab stay
 	rm -rf bin .lab/race .lab/coverage

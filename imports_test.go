@@ -40,6 +40,7 @@ var mayImport = map[string][]string{
 	"internal/lab/labtest":      {"lab"},
 	"e2e":                       {},
 	"e2e/loadclient":            {"mysql"},
+	"e2e/lightserver":           {"mysql"},
 	"cmd/mrtecopy":              {"replay", "capture", "config", "control", "ledger", "mysql", "policy", "program", "rawsend", "session"},
 	"cmd/intercept":             {"intercept", "config", "control", "ledger", "program", "routing"},
 	"cmd/lab":                   {"lab"},

@@ -6,33 +6,12 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"mrtecopy/internal/lab"
 	"mrtecopy/internal/lab/labtest"
 )
-
-// vitals is what a daemon says of itself at SIGUSR1.
-type vitals struct{ memory, heap, goroutines int }
-
-// ask returns the daemon's vitals.
-func ask(t *testing.T, d *lab.Daemon) (v vitals) {
-	t.Helper()
-	before := strings.Count(d.Log(), "msg=vitals")
-	if err := d.Signal(syscall.SIGUSR1); err != nil {
-		t.Fatal(err)
-	}
-	waitFor(t, d.Name+" tells its vitals", func() bool { return strings.Count(d.Log(), "msg=vitals") > before })
-	log := d.Log()
-	line := log[strings.LastIndex(log, "msg=vitals"):]
-	if _, err := fmt.Sscanf(line, "msg=vitals memory=%d heap=%d goroutines=%d", &v.memory, &v.heap, &v.goroutines); err != nil {
-		t.Fatalf("%s: %v", line, err)
-	}
-	return v
-}
 
 const (
 	sampleEvery = 10 * time.Second
@@ -59,7 +38,7 @@ func TestChurn(t *testing.T) {
 		inBackground(r, "-for", length, "-pause", "20ms", "write"),
 	}
 	daemons := []*lab.Daemon{r.Intercept, r.Mrtecopy}
-	seen := make([][]vitals, len(daemons))
+	seen := make([][]lab.Vitals, len(daemons))
 	began := time.Now()
 	for n := 1; ; n++ {
 		at := time.Duration(n) * sampleEvery
@@ -69,9 +48,12 @@ func TestChurn(t *testing.T) {
 		time.Sleep(time.Until(began.Add(at)))
 		line := fmt.Sprintf("%6v", at)
 		for i, daemon := range daemons {
-			v := ask(t, daemon)
+			v, err := daemon.Vitals(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
 			seen[i] = append(seen[i], v)
-			line += fmt.Sprintf("   %s: memory %5.1f MiB, heap %5.1f MiB, %2d goroutines", daemon.Name, mib(v.memory), mib(v.heap), v.goroutines)
+			line += fmt.Sprintf("   %s: memory %5.1f MiB, heap %5.1f MiB, %2d goroutines", daemon.Name, mib(v.Memory), mib(v.Heap), v.Goroutines)
 		}
 		t.Log(line)
 	}
@@ -98,7 +80,7 @@ func TestChurn(t *testing.T) {
 		if after > before+memoryMore {
 			t.Errorf("%s grows: %.1f MiB became %.1f MiB", daemon.Name, mib(before), mib(after))
 		}
-		if a, b := first[0].goroutines, second[len(second)-1].goroutines; b > a+goroutinesMore {
+		if a, b := first[0].Goroutines, second[len(second)-1].Goroutines; b > a+goroutinesMore {
 			t.Errorf("%s: %d goroutines became %d", daemon.Name, a, b)
 		}
 	}
@@ -106,12 +88,12 @@ func TestChurn(t *testing.T) {
 
 func mib(n int) float64 { return float64(n) / (1 << 20) }
 
-func median(vs []vitals) int {
+func median(vs []lab.Vitals) int {
 	all := slices.Clone(vs)
-	slices.SortFunc(all, func(a, b vitals) int { return a.memory - b.memory })
-	return all[len(all)/2].memory
+	slices.SortFunc(all, func(a, b lab.Vitals) int { return a.Memory - b.Memory })
+	return all[len(all)/2].Memory
 }
 
-func most(vs []vitals) int {
-	return slices.MaxFunc(vs, func(a, b vitals) int { return a.memory - b.memory }).memory
+func most(vs []lab.Vitals) int {
+	return slices.MaxFunc(vs, func(a, b lab.Vitals) int { return a.Memory - b.Memory }).Memory
 }

@@ -5,7 +5,8 @@
 //
 // Kinds are the files of this folder: select, short, loop (simple.go), result,
 // insert, infile (big.go), idle, trickle (long.go), mixed, write (mixed.go), visit
-// (visit.go); and those that speak the protocol themselves (raw.go): statements,
+// (visit.go); those of the benchmarks, which cost little: paced, crowd;
+// and those that speak the protocol themselves (raw.go): statements,
 // longdata, cursors, local, chains, resetting, others, types, bulk (commands.go),
 // forbidden, kill, last (commands_policy.go), random (random.go).
 package main
@@ -38,6 +39,12 @@ type client struct {
 	seed                         uint64
 	pause, duration              time.Duration
 	prepared, compress, lax      bool
+	rate                         float64
+	what                         string
+	from                         []string
+
+	began, ended time.Time  // of paced and crowd: of the load itself
+	latency      [3]float64 // of paced
 
 	commands, connections, errors atomic.Int64
 }
@@ -52,6 +59,7 @@ var kinds = map[string]func(*client, context.Context) error{
 	"local": (*client).local, "chains": (*client).chains, "others": (*client).others,
 	"resetting": (*client).resetting,
 	"forbidden": (*client).forbidden, "kill": (*client).kill, "last": (*client).last,
+	"paced": (*client).paced, "crowd": (*client).crowd,
 	"types": (*client).everyType, "bulk": (*client).bulk, "random": (*client).random,
 }
 
@@ -75,6 +83,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	f.Uint64Var(&c.seed, "seed", 1, "what a random load is made of")
 	f.DurationVar(&c.pause, "pause", 0, "pause between commands, or how long to idle")
 	f.DurationVar(&c.duration, "for", 0, "end after this long instead of after -n")
+	f.Float64Var(&c.rate, "rate", 0, "commands or connections a second, all together; 0: as many as can be")
+	f.StringVar(&c.what, "what", "select", "the command of a paced load: select, execute, or insert of -size")
+	f.Func("from", "an address of this host to connect from; repeatable", func(a string) error { c.from = append(c.from, a); return nil })
 	f.BoolVar(&c.prepared, "prepared", false, "prepared statements")
 	f.BoolVar(&c.compress, "compress", false, "compressed packets")
 	f.StringVar(&c.proxy, "proxy", "", "what to send in front of the login, as a proxy does; Go's escapes")
@@ -92,15 +103,28 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	started := time.Now()
 	err := kinds[f.Arg(0)](c, ctx)
-	json.NewEncoder(stdout).Encode(map[string]any{
+	did := map[string]any{
 		"commands": c.commands.Load(), "connections": c.connections.Load(), "errors": c.errors.Load(),
 		"seconds": time.Since(started).Seconds(),
-	})
+	}
+	if !c.ended.IsZero() {
+		did["began"], did["ended"], did["latency_us"], did["cpu"] = c.began, c.ended, c.latency, cpu()
+	}
+	json.NewEncoder(stdout).Encode(did)
 	if err != nil {
 		fmt.Fprintln(stderr, "loadclient:", err)
 		return 1
 	}
 	return 0
+}
+
+// cpu is the seconds of it that this process took.
+func cpu() float64 {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
 }
 
 // A session is one connection to the server, with a count of its commands.

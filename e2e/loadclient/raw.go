@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"time"
 
 	"mrtecopy/internal/mysql"
@@ -46,7 +47,16 @@ const rawCapabilities = mysql.ClientProtocol41 | mysql.ClientSecureConnection | 
 // dial logs in with these capabilities beside rawCapabilities, as far as the
 // server has them.
 func (c *client) dial(want mysql.Capabilities, extended mysql.Extended) (*raw, error) {
-	conn, err := net.DialTimeout("tcp", c.addr, 10*time.Second)
+	return c.dialFrom(netip.Addr{}, want, extended)
+}
+
+// dialFrom is dial from an address of ours; the zero one is any.
+func (c *client) dialFrom(local netip.Addr, want mysql.Capabilities, extended mysql.Extended) (*raw, error) {
+	d := net.Dialer{Timeout: 10 * time.Second}
+	if local.IsValid() {
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(local, 0))
+	}
+	conn, err := d.Dial("tcp", c.addr)
 	if err != nil {
 		return nil, err
 	}

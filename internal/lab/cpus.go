@@ -12,6 +12,16 @@ import (
 // share CPUs, and a target that competes with the load which it is to follow
 // shows nothing but how the scheduler decides. With one CPU both have it.
 func cpus() (here, there string) {
+	all := strings.Split(allCPUs(), ",")
+	half := (len(all) + 1) / 2
+	if half == len(all) {
+		return all[0], all[0]
+	}
+	return strings.Join(all[:half], ","), strings.Join(all[half:], ",")
+}
+
+// allCPUs are those this process may use.
+func allCPUs() string {
 	var set unix.CPUSet
 	var all []string
 	if unix.SchedGetaffinity(0, &set) == nil {
@@ -24,9 +34,5 @@ func cpus() (here, there string) {
 	if len(all) == 0 {
 		all = []string{"0"}
 	}
-	half := (len(all) + 1) / 2
-	if half == len(all) {
-		return all[0], all[0]
-	}
-	return strings.Join(all[:half], ","), strings.Join(all[half:], ",")
+	return strings.Join(all, ",")
 }

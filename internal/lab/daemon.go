@@ -45,7 +45,7 @@ func (l *Lab) Start(ctx context.Context, h *Host, name string, args ...string) (
 }
 
 func (l *Lab) start(ctx context.Context, h *Host, output io.Writer, name string, args ...string) (*Daemon, error) {
-	d := &Daemon{Name: name, exited: make(chan struct{}), log: logBuffer{copy: output}}
+	d := &Daemon{Name: name, log: logBuffer{copy: output}}
 	f, err := os.CreateTemp(h.dir, name+"-*.json")
 	if err != nil {
 		return nil, err
@@ -54,16 +54,24 @@ func (l *Lab) start(ctx context.Context, h *Host, output io.Writer, name string,
 	if err := errors.Join(f.Close(), os.Remove(d.summary)); err != nil {
 		return nil, err
 	}
-	d.cmd = h.Command(ctx, name, append(args, "--summary", d.summary)...)
+	if err := d.begin(h.Command(ctx, name, append(args, "--summary", d.summary)...)); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// begin starts the process.
+func (d *Daemon) begin(cmd *exec.Cmd) error {
+	d.cmd, d.exited = cmd, make(chan struct{})
 	d.cmd.Stdout, d.cmd.Stderr = &d.log, &d.log
 	// The end of the context is an order to stop; who ignores it is killed.
 	d.cmd.Cancel = func() error { return d.cmd.Process.Signal(os.Interrupt) }
 	d.cmd.WaitDelay = 20 * time.Second
 	if err := d.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", name, err)
+		return fmt.Errorf("start %s: %w", d.Name, err)
 	}
 	go func() { d.err = d.cmd.Wait(); close(d.exited) }()
-	return d, nil
+	return nil
 }
 
 // StartIntercept starts intercept on the blackhole host for the target's address

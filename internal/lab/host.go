@@ -37,6 +37,9 @@ func (h *Host) Command(ctx context.Context, name string, args ...string) *exec.C
 	return cmd
 }
 
+// Spread gives what is started on this host from now on every CPU of the machine.
+func (h *Host) Spread() { h.cpus = allCPUs() }
+
 // Run runs a program on this host and returns what it wrote to standard output.
 // Its standard error becomes part of the error.
 func (h *Host) Run(ctx context.Context, name string, args ...string) (string, error) {

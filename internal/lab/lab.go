@@ -19,6 +19,8 @@ type Options struct {
 	Production Server // the zero Server: DefaultVersion with the flags of SmallServer
 	Target     Server
 	More       []string  // names of further hosts; see Lab.Host and Lab.Serve
+	Bare       bool      // for benchmarks: neither servers, see Lab.StartLight, nor watches on the wires
+	Unwatched  bool      // with servers, but without watches
 	Keep       bool      // the lab outlives this process: `lab up`
 	Log        io.Writer // what is being done, one line each; nil: nowhere
 }
@@ -96,8 +98,13 @@ func Up(ctx context.Context, o Options) (_ *Lab, err error) {
 	if err := l.raiseNetwork(ctx, o.More...); err != nil {
 		return nil, err
 	}
-	if err := l.watch(ctx); err != nil {
-		return nil, err
+	if o.Bare {
+		return l, nil
+	}
+	if !o.Unwatched {
+		if err := l.watch(ctx); err != nil {
+			return nil, err
+		}
 	}
 	l.ProductionServer, l.TargetServer = &o.Production, &o.Target
 	for _, s := range []struct {
@@ -185,7 +192,7 @@ func (l *Lab) build(ctx context.Context) error {
 	if dir := os.Getenv("MRTECOPY_BIN"); dir != "" {
 		return os.Symlink(dir, l.bin)
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(l.repo, "tools", "go"), "build", "-o", l.bin+"/", "./cmd/mrtecopy", "./cmd/intercept", "./e2e/loadclient")
+	cmd := exec.CommandContext(ctx, filepath.Join(l.repo, "tools", "go"), "build", "-o", l.bin+"/", "./cmd/mrtecopy", "./cmd/intercept", "./e2e/loadclient", "./e2e/lightserver")
 	cmd.Dir = l.repo
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	_, err := output(cmd)
