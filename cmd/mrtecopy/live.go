@@ -68,7 +68,7 @@ func liveCommand(s surroundings) *cli.Command {
 // liveFlags are all text or switches, so that config reports a wrong value the
 // same way wherever it came from.
 func liveFlags() []cli.Flag {
-	return []cli.Flag{
+	return append([]cli.Flag{
 		&cli.StringSliceFlag{Name: "interface", Category: "What to replay", Aliases: []string{"i"}, Usage: "capture on `IF`; repeatable (default: every interface that is up)"},
 		&cli.StringFlag{Name: "port", Category: "What to replay", Aliases: []string{"p"}, Value: "3306", DefaultText: "3306", Usage: "production's MySQL `PORT`"},
 		&cli.StringSliceFlag{Name: "server-ip", Category: "What to replay", Usage: "production's `ADDRESS`; repeatable; needs -i if it is not this host's (default: this host's)"},
@@ -100,7 +100,7 @@ func liveFlags() []cli.Flag {
 		&cli.StringFlag{Name: "summary", Category: "What to tell", Usage: "write the account as JSON to `FILE`, - for standard output"},
 		&cli.StringFlag{Name: "user", Category: "Other", Usage: "become `USER` when everything is open"},
 		&cli.StringFlag{Name: "config", Category: "Other", Usage: "read flags from the YAML `FILE`"},
-	}
+	}, adoptFlags()...)
 }
 
 func live(c *cli.Context, s surroundings) error {

@@ -32,6 +32,7 @@ type entry struct {
 	askedAt  time.Duration // when the intercept was asked to register it
 	seenAt   time.Duration // when a frame of the client was last seen
 	leftAt   time.Duration // when production ended the connection; 0: it did not
+	tellBy   time.Duration // when what is known of a connection that was open before must be told
 }
 
 // A registration says what the intercept knows of a session.

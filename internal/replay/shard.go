@@ -53,6 +53,9 @@ type shard struct {
 	dirty    []*entry // touched in this turn
 	more     []*entry // that have more to send in the next turn
 
+	adoptRules  []AdoptRule
+	adoptSchema string
+
 	interceptAddrs map[wire.Addr]struct{} // the blackhole host's own addresses
 	up             bool                   // an intercept is connected
 	mss            int
@@ -319,6 +322,9 @@ func (s *shard) newEntry(key wire.Flow, opens bool) *entry {
 	e.sess.ProductionGreeted(s.dialects[key.Dst.Addr], false)
 	s.flows[key] = e
 	s.entries[e] = struct{}{}
+	if e.sess.AwaitsState() {
+		s.adopt(e)
+	}
 	return e
 }
 
@@ -383,6 +389,8 @@ func (s *shard) idleDeadline(e *entry) time.Duration {
 		return e.askedAt + registerPatience
 	case e.detached:
 		return 0
+	case e.sess.Joining():
+		return s.joinDeadline(e)
 	case e.sess.Phase() == session.Reading:
 		return e.seenAt + loginPatience
 	case e.sess.Finished():
