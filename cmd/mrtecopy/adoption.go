@@ -4,9 +4,11 @@ import (
 	"net/netip"
 	"strings"
 
+	driver "github.com/go-sql-driver/mysql"
 	"github.com/urfave/cli/v2"
 
 	"mrtecopy/internal/config"
+	"mrtecopy/internal/observer"
 	"mrtecopy/internal/replay"
 )
 
@@ -14,11 +16,11 @@ import (
 func adoptFlags() []cli.Flag {
 	const category = "Sessions that are open already"
 	return []cli.Flag{
-		&cli.StringFlag{Name: "adopt", Category: category, DefaultText: "observer with --production-dsn, packets with --adopt-user, else off",
-			Usage: "`HOW` to adopt them: observer, packets, or off"},
-		&cli.StringFlag{Name: "production-dsn", Category: category, Usage: "ask production about them, with the DSN in `FILE`: USER:PASSWORD@tcp(HOST:PORT)/"},
-		&cli.StringSliceFlag{Name: "adopt-user", Category: category, Usage: "take them for sessions of `[NETWORK=]USER` where production does not tell; repeatable"},
-		&cli.StringFlag{Name: "adopt-schema", Category: category, Usage: "and `SCHEMA` for their default schema"},
+		&cli.StringFlag{Name: "adopt", Category: category, DefaultText: "by the next two flags, else off",
+			Usage: "adopt them by `HOW`: observer, packets, off"},
+		&cli.StringFlag{Name: "production-dsn", Category: category, Usage: "ask production about them, by the DSN in `FILE`: USER:PASSWORD@tcp(HOST:PORT)/"},
+		&cli.StringSliceFlag{Name: "adopt-user", Category: category, Usage: "take them for sessions of `USER`, or NETWORK=USER, where production does not tell; repeatable"},
+		&cli.StringFlag{Name: "adopt-schema", Category: category, Usage: "with `SCHEMA` for their default schema"},
 	}
 }
 
@@ -76,4 +78,27 @@ func adoptRule(text string) (rules []replay.AdoptRule, ok bool) {
 		from = netip.PrefixFrom(a, a.BitLen())
 	}
 	return []replay.AdoptRule{{From: from.Masked(), User: user}}, user != ""
+}
+
+// productionDSN returns the data source name that --production-dsn names a file of.
+// In the environment it may stand itself, for containers that get their secrets so;
+// a command line is everybody's to read.
+func productionDSN(v *config.Values, getenv func(string) string) (*driver.Config, error) {
+	const flag = "production-dsn"
+	text := v.String(flag)
+	switch isDSN := strings.Contains(text, "@") && (strings.Contains(text, "(") || strings.Contains(text, "@/")); {
+	case isDSN && text == getenv(config.EnvName("MRTECOPY", flag)):
+	case isDSN:
+		return nil, config.Usagef("--%s names a file, mode 600, that holds the data source name: on a command line everybody can read it", flag)
+	default:
+		var err error
+		if text, err = config.LoadLine(text); err != nil {
+			return nil, v.Errorf(flag, "%v", err)
+		}
+	}
+	c, err := observer.ParseDSN(text)
+	if err != nil {
+		return nil, v.Errorf(flag, "%v", err)
+	}
+	return c, nil
 }

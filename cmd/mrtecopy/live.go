@@ -15,8 +15,10 @@ import (
 	"mrtecopy/internal/control"
 	"mrtecopy/internal/ledger"
 	"mrtecopy/internal/mysql"
+	"mrtecopy/internal/observer"
 	"mrtecopy/internal/program"
 	"mrtecopy/internal/rawsend"
+	"mrtecopy/internal/replay"
 )
 
 const liveDescription = `What must run where:
@@ -155,6 +157,13 @@ func live(c *cli.Context, s surroundings) error {
 	cfg.Log = slog.New(slog.NewTextHandler(s.stderr, nil))
 	defer program.TellVitals(cfg.Log)()
 	cfg.Version = c.App.Version
+	if cfg.Adopt == replay.AdoptObserver {
+		dsn, err := productionDSN(v, s.getenv)
+		if err != nil {
+			return err
+		}
+		cfg.Observer = observer.New(dsn, cfg.Log)
+	}
 	if cpus := runtime.GOMAXPROCS(0); cfg.Shards > cpus {
 		cfg.Log.Warn("more shards than CPUs: they wait for each other; lower --shards, or give the cgroup more", "shards", cfg.Shards, "cpus", cpus)
 	}

@@ -5,7 +5,7 @@
 //
 // Kinds are the files of this folder: select, short, loop (simple.go), result,
 // insert, infile (big.go), idle, trickle (long.go), mixed, write (mixed.go), visit
-// (visit.go); and those that speak the protocol themselves (raw.go): statements,
+// (visit.go), pool (pool.go); and those that speak the protocol themselves (raw.go): statements,
 // longdata, cursors, local, chains, resetting, others, types, bulk (commands.go),
 // forbidden, kill, last (commands_policy.go), random (random.go).
 package main
@@ -32,12 +32,13 @@ import (
 type client struct {
 	addr, user, password, schema string
 	other, otherPassword         string
-	queries, proxy               string
+	queries, proxy, until        string
 	n, each, threads             int
 	size                         int
 	seed                         uint64
 	pause, duration              time.Duration
 	prepared, compress, lax      bool
+	temporary                    bool
 
 	commands, connections, errors atomic.Int64
 }
@@ -52,7 +53,7 @@ var kinds = map[string]func(*client, context.Context) error{
 	"local": (*client).local, "chains": (*client).chains, "others": (*client).others,
 	"resetting": (*client).resetting,
 	"forbidden": (*client).forbidden, "kill": (*client).kill, "last": (*client).last,
-	"types": (*client).everyType, "bulk": (*client).bulk, "random": (*client).random,
+	"pool": (*client).pool, "types": (*client).everyType, "bulk": (*client).bulk, "random": (*client).random,
 }
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -78,6 +79,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	f.BoolVar(&c.prepared, "prepared", false, "prepared statements")
 	f.BoolVar(&c.compress, "compress", false, "compressed packets")
 	f.StringVar(&c.proxy, "proxy", "", "what to send in front of the login, as a proxy does; Go's escapes")
+	f.StringVar(&c.until, "until", "", "the file for which a pool waits before it is used")
+	f.BoolVar(&c.temporary, "temporary", false, "temporary tables")
 	f.BoolVar(&c.lax, "lax", false, "count errors and go on")
 	if f.Parse(args) != nil || f.NArg() != 1 || kinds[f.Arg(0)] == nil {
 		fmt.Fprintln(stderr, "usage: loadclient [flags] KIND")

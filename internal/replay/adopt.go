@@ -44,7 +44,11 @@ func (s *shard) bareState(client wire.Addr) *session.State {
 // adopt begins to adopt a connection that is seen for the first time, in its
 // middle.
 func (s *shard) adopt(e *entry) {
-	s.adoptBare(e)
+	if s.observed.Observer != nil {
+		s.observe(e)
+	} else {
+		s.adoptBare(e)
+	}
 }
 
 // adoptBare adopts a connection of which nothing is known, where a rule allows it.

@@ -53,6 +53,7 @@ type shard struct {
 	dirty    []*entry // touched in this turn
 	more     []*entry // that have more to send in the next turn
 
+	observed    observed
 	adoptRules  []AdoptRule
 	adoptSchema string
 
@@ -221,6 +222,9 @@ func (s *shard) clientSegment(seg *wire.Segment) {
 		e = nil
 	}
 	if e == nil {
+		if s.isObserver(seg.Src) {
+			return
+		}
 		opens := seg.Flags&(wire.SYN|wire.ACK) == wire.SYN
 		if !opens && len(seg.Payload) == 0 {
 			return // the end of a connection that was not replayed
@@ -234,6 +238,9 @@ func (s *shard) clientSegment(seg *wire.Segment) {
 		}
 	}
 	e.seenAt = s.env.Now
+	if len(seg.Payload) > 0 {
+		e.saidAt = s.env.At
+	}
 	s.events = e.stream.Segment(s.env.Now, &s.env.Pool, seg, s.events[:0])
 	s.flowEvents(e)
 }
@@ -324,6 +331,8 @@ func (s *shard) newEntry(key wire.Flow, opens bool) *entry {
 	s.entries[e] = struct{}{}
 	if e.sess.AwaitsState() {
 		s.adopt(e)
+	} else if s.observed.Observer != nil {
+		s.recall(key.Src) // another connection's
 	}
 	return e
 }
@@ -375,6 +384,7 @@ func (s *shard) idle(e *entry) {
 		e.sess.Lose(&s.env, ledger.InterceptGone)
 		s.take(e)
 	}
+	s.notTold(e)
 	if d := s.idleDeadline(e); d != 0 && d <= s.env.Now {
 		e.sess.ClientGone(&s.env)
 		s.take(e)
@@ -459,6 +469,7 @@ func earliest(ds ...time.Duration) (first time.Duration) {
 // remove forgets an entry.
 func (s *shard) remove(e *entry) {
 	s.wheel.clear(e)
+	s.unask(e)
 	e.stream.Release(&s.env.Pool)
 	e.sess.Release(&s.env)
 	s.account(e)
