@@ -64,8 +64,8 @@ func (p *pooled) warm(ctx context.Context) error {
 		}
 	}
 	for text, to := range map[string]**sql.Stmt{
-		"INSERT INTO pool (thread, round, n, word, at) VALUES (?, ?, ?, ?, ?)":  &p.insert,
-		"SELECT SUM(n) FROM pool WHERE thread = ? AND word <> ?":                &p.sum,
+		"INSERT INTO pool (thread, round, n, word, at) VALUES (?, ?, ?, ?, ?)":   &p.insert,
+		"SELECT SUM(n) FROM pool WHERE thread = ? AND word <> ?":                 &p.sum,
 		"INSERT INTO pool (thread, round, n, word) VALUES (?, ?, @n + ?, @text)": &p.state,
 		"UPDATE pool SET n = n + 1 WHERE thread = ? AND round = ?":               &p.negative,
 	} {
