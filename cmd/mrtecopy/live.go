@@ -15,8 +15,10 @@ import (
 	"mrtecopy/internal/control"
 	"mrtecopy/internal/ledger"
 	"mrtecopy/internal/mysql"
+	"mrtecopy/internal/observer"
 	"mrtecopy/internal/program"
 	"mrtecopy/internal/rawsend"
+	"mrtecopy/internal/replay"
 )
 
 const liveDescription = `What must run where:
@@ -68,7 +70,7 @@ func liveCommand(s surroundings) *cli.Command {
 // liveFlags are all text or switches, so that config reports a wrong value the
 // same way wherever it came from.
 func liveFlags() []cli.Flag {
-	return []cli.Flag{
+	return append([]cli.Flag{
 		&cli.StringSliceFlag{Name: "interface", Category: "What to replay", Aliases: []string{"i"}, Usage: "capture on `IF`; repeatable (default: every interface that is up)"},
 		&cli.StringFlag{Name: "port", Category: "What to replay", Aliases: []string{"p"}, Value: "3306", DefaultText: "3306", Usage: "production's MySQL `PORT`"},
 		&cli.StringSliceFlag{Name: "server-ip", Category: "What to replay", Usage: "production's `ADDRESS`; repeatable; needs -i if it is not this host's (default: this host's)"},
@@ -100,7 +102,7 @@ func liveFlags() []cli.Flag {
 		&cli.StringFlag{Name: "summary", Category: "What to tell", Usage: "write the account as JSON to `FILE`, - for standard output"},
 		&cli.StringFlag{Name: "user", Category: "Other", Usage: "become `USER` when everything is open"},
 		&cli.StringFlag{Name: "config", Category: "Other", Usage: "read flags from the YAML `FILE`"},
-	}
+	}, adoptFlags()...)
 }
 
 func live(c *cli.Context, s surroundings) error {
@@ -155,6 +157,13 @@ func live(c *cli.Context, s surroundings) error {
 	cfg.Log = slog.New(slog.NewTextHandler(s.stderr, nil))
 	defer program.TellVitals(cfg.Log)()
 	cfg.Version = c.App.Version
+	if cfg.Adopt == replay.AdoptObserver {
+		dsn, err := productionDSN(v, s.getenv)
+		if err != nil {
+			return err
+		}
+		cfg.Observer = observer.New(dsn, cfg.Log)
+	}
 	if cpus := runtime.GOMAXPROCS(0); cfg.Shards > cpus {
 		cfg.Log.Warn("more shards than CPUs: they wait for each other; lower --shards, or give the cgroup more", "shards", cfg.Shards, "cpus", cpus)
 	}

@@ -44,6 +44,9 @@ func settings(v *config.Values, local []netip.Addr) (c replay.Config, err error)
 		}
 	}
 	c.Filter = session.Filter{Users: set(v.Strings("users")), ExcludeUsers: set(v.Strings("exclude-users")), Schemas: set(v.Strings("schemas"))}
+	if err := adoption(v, &c); err != nil {
+		return c, err
+	}
 	c.CleartextPassword = v.Bool("allow-cleartext-password")
 	if c.Duration, err = v.Duration("duration"); err != nil {
 		return c, err

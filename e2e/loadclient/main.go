@@ -5,7 +5,7 @@
 //
 // Kinds are the files of this folder: select, short, loop (simple.go), result,
 // insert, infile (big.go), idle, trickle (long.go), mixed, write (mixed.go), visit
-// (visit.go); those of the benchmarks, which cost little: paced, crowd;
+// (visit.go), pool (pool.go); those of the benchmarks, which cost little: paced, crowd;
 // and those that speak the protocol themselves (raw.go): statements,
 // longdata, cursors, local, chains, resetting, others, types, bulk (commands.go),
 // forbidden, kill, last (commands_policy.go), random (random.go).
@@ -33,7 +33,7 @@ import (
 type client struct {
 	addr, user, password, schema string
 	other, otherPassword         string
-	queries, proxy               string
+	queries, proxy, until        string
 	n, each, threads             int
 	size                         int
 	seed                         uint64
@@ -45,6 +45,7 @@ type client struct {
 
 	began, ended time.Time  // of paced and crowd: of the load itself
 	latency      [3]float64 // of paced
+	temporary    bool
 
 	commands, connections, errors atomic.Int64
 }
@@ -59,7 +60,7 @@ var kinds = map[string]func(*client, context.Context) error{
 	"local": (*client).local, "chains": (*client).chains, "others": (*client).others,
 	"resetting": (*client).resetting,
 	"forbidden": (*client).forbidden, "kill": (*client).kill, "last": (*client).last,
-	"paced": (*client).paced, "crowd": (*client).crowd,
+	"paced": (*client).paced, "crowd": (*client).crowd, "pool": (*client).pool,
 	"types": (*client).everyType, "bulk": (*client).bulk, "random": (*client).random,
 }
 
@@ -89,6 +90,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	f.BoolVar(&c.prepared, "prepared", false, "prepared statements")
 	f.BoolVar(&c.compress, "compress", false, "compressed packets")
 	f.StringVar(&c.proxy, "proxy", "", "what to send in front of the login, as a proxy does; Go's escapes")
+	f.StringVar(&c.until, "until", "", "the file for which a pool waits before it is used")
+	f.BoolVar(&c.temporary, "temporary", false, "temporary tables")
 	f.BoolVar(&c.lax, "lax", false, "count errors and go on")
 	if f.Parse(args) != nil || f.NArg() != 1 || kinds[f.Arg(0)] == nil {
 		fmt.Fprintln(stderr, "usage: loadclient [flags] KIND")

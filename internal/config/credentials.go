@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 )
@@ -54,14 +53,7 @@ func LoadCredentials(path string) (*Credentials, error) {
 		return nil, fmt.Errorf("credentials: %w", err)
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("credentials: %w", err)
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("credentials: %s is open to other users of this host (mode %04o): chmod 600 %s", path, info.Mode().Perm(), path)
-	}
-	b, err := io.ReadAll(f)
+	b, err := readPrivate(f)
 	if err != nil {
 		return nil, fmt.Errorf("credentials: %w", err)
 	}

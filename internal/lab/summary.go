@@ -25,6 +25,10 @@ type Summary struct {
 		Captured, Replayed, Open int64
 		Mapped                   int64
 		Skipped, Lost            map[string]int64
+		Adopted                  struct {
+			Whole, Partly, Bare int64
+			Without             map[string]int64
+		}
 	}
 	Capture struct {
 		Frames      int64

@@ -68,6 +68,8 @@ type Sessions struct {
 
 	GreetingMissed   uint64 // of those that logged in on the target: production's greeting was not captured
 	CollationChanged uint64 // of those: the target does not know the client's collation, and another was taken
+
+	Adopted Adoption
 }
 
 // Capture counts what came from the rings.
@@ -147,6 +149,7 @@ func (s *Sessions) add(o *Sessions) {
 	s.Delayed += o.Delayed
 	s.GreetingMissed += o.GreetingMissed
 	s.CollationChanged += o.CollationChanged
+	s.Adopted.add(&o.Adopted)
 }
 
 func (b *ByReason) add(o *ByReason) {

@@ -20,7 +20,8 @@ const (
 	// UnknownUser: the credentials file has no line for the captured user.
 	UnknownUser
 	// OpenedBeforeStart: the session was open before the capture began, so its
-	// login, its schema and its prepared statements are unknown.
+	// login, its schema and its prepared statements are unknown, and it is not
+	// adopted.
 	OpenedBeforeStart
 	// NoLogin: the client left, or sent something else, before its login.
 	NoLogin
@@ -37,6 +38,12 @@ const (
 	// StatementID: lost, the statement that a command uses is not known for
 	// certain on the target; skipped, the target refused to prepare it.
 	StatementID
+	// UnseenStatement: the statement that a command uses was prepared before its
+	// session was adopted, and its text is not known.
+	UnseenStatement
+	// ParameterTypes: an execution relies on parameter types that its client sent
+	// before its session was adopted, and they cannot be told from its values.
+	ParameterTypes
 	// CaptureGap: frames of the client were missed, and this fell into the hole.
 	CaptureGap
 	// TargetRefused: the target answered the SYN with a reset.
@@ -86,13 +93,15 @@ var reasons = [NumReasons]struct{ name, hint string }{
 	Compression:       {"compression", "compressed packets of these sessions cannot be read; please report the client's name and version"},
 	Dialect:           {"dialect", "the target's version of the protocol cannot say these commands; see docs/operations.md, Dialects"},
 	UnknownUser:       {"unknown_user", "the credentials file has no line for these users; add USER:PASSWORD, or *=ACCOUNT:PASSWORD for all"},
-	OpenedBeforeStart: {"opened_before_start", "these were open before mrtecopy started; they count from their next login on"},
+	OpenedBeforeStart: {"opened_before_start", "these were open before mrtecopy started; to adopt them give --production-dsn or --adopt-user; else they count from their next login on"},
 	NoLogin:           {"no_login", "these clients left before they logged in: health checks, port scans"},
 	ProductionRefused: {"production_refused", "production refused these logins, so they are not replayed either"},
 	LoginRefused:      {"login_refused", "the target refuses the login; compare its accounts with the credentials file, and see the target's error log"},
 	PortInUse:         {"port_in_use", "the target still holds connections from the same address and port; see ss -tn on the target"},
 	UnmappableClient:  {"unmappable_client", "clients on the target's or the intercept's own host cannot be forged"},
 	StatementID:       {"statement_id", "production's answers to PREPARE were missed, or the target refused to prepare; see docs/operations.md"},
+	UnseenStatement:   {"unseen_statement", "these statements were prepared before their sessions were adopted; give --production-dsn, or restart the clients; texts of 1,024 bytes and more are not to be had"},
+	ParameterTypes:    {"parameter_types", "these clients sent the types of their parameters before their sessions were adopted; restart the clients"},
 	CaptureGap:        {"capture_gap", "frames were missed; see the dropped column, and try a larger --ring or more --shards"},
 	TargetRefused:     {"target_refused", "nothing listens on the target's port; is its server running?"},
 	TargetUnreachable: {"target_unreachable", "no SYN was answered; run 'intercept route target … check' on the target's host; no --except there may cover replayed clients; does the network drop forged sources?"},

@@ -39,6 +39,7 @@ type Status struct {
 	lost    [NumReasons]uint64  // count when last told
 	drops   uint64
 	knocked uint64
+	adopted uint64
 	errors  map[string]uint64
 }
 
@@ -133,6 +134,9 @@ func (s *Status) hints(b *strings.Builder, c *Counts) {
 	}
 	if grown(&s.knocked, c.Sessions.Knocking) {
 		hint("no answer to the SYN of %s so far: %s", count(c.Sessions.Knocking, "session"), TargetUnreachable.Hint())
+	}
+	if a := c.Sessions.Adopted.summary(); grown(&s.adopted, c.Sessions.Adopted.Total()) {
+		hint("adopted: %s, open before the start: %s", count(c.Sessions.Adopted.Total(), "session"), a.text())
 	}
 	if grown(&s.drops, c.Capture.KernelDrops) {
 		hint("dropped: the kernel dropped %s since the ring was full: this host is busy, try a larger --ring or more --shards",

@@ -46,6 +46,8 @@ type SessionsSummary struct {
 
 	GreetingMissed   uint64 `json:"greeting_missed"`
 	CollationChanged uint64 `json:"collation_changed"`
+
+	Adopted AdoptionSummary `json:"adopted"`
 }
 
 // CaptureSummary is what came from the rings.
@@ -108,6 +110,8 @@ func NewSummary(version string, started, ended time.Time, interrupted bool, c *C
 
 			GreetingMissed:   c.Sessions.GreetingMissed,
 			CollationChanged: c.Sessions.CollationChanged,
+
+			Adopted: c.Sessions.Adopted.summary(),
 		},
 		Capture: CaptureSummary(c.Capture),
 		Send: SendSummary{

@@ -22,7 +22,7 @@ func TestSummaryShape(t *testing.T) {
 	}
 	want := `{"version":"v1","started":"2026-01-02T15:04:05Z","ended":"2026-01-02T15:05:05Z","interrupted":false,` +
 		`"commands":{"captured":0,"answered":0,"skipped":{},"lost":{},"pending":0,"errors":0,"waited":0,"stalled":0,"classes":{}},` +
-		`"sessions":{"captured":0,"replayed":0,"skipped":{},"lost":{},"open":0,"mapped":0,"port_changed":0,"delayed":0,"greeting_missed":0,"collation_changed":0},` +
+		`"sessions":{"captured":0,"replayed":0,"skipped":{},"lost":{},"open":0,"mapped":0,"port_changed":0,"delayed":0,"greeting_missed":0,"collation_changed":0,"adopted":{"whole":0,"partly":0,"bare":0,"without":{}}},` +
 		`"capture":{"frames":0,"kernel_drops":0,"bytes":0,"cut":0,"foreign":0},` +
 		`"send":{"segments":0,"retransmits":0,"held_back":0,"errors":{},"bytes":0},` +
 		`"lag_ms":{"p50":0,"p99":0,"max":0}}`

@@ -29,6 +29,9 @@ func (s *Summary) Table(color bool) string {
 	t.reasons("skipped", s.Sessions.Skipped, s.Sessions.Captured, false, nil)
 	t.reasons("lost", s.Sessions.Lost, s.Sessions.Captured, true, nil)
 	t.share("open", s.Sessions.Open, s.Sessions.Captured, "")
+	if a := &s.Sessions.Adopted; a.Whole+a.Partly+a.Bare > 0 {
+		t.share("adopted", a.Whole+a.Partly+a.Bare, s.Sessions.Captured, a.text())
+	}
 
 	t.part("capture")
 	t.share("frames", s.Capture.Frames, 0, bytesize(s.Capture.Bytes))

@@ -143,3 +143,9 @@ func IsSSLRequest(payload []byte) bool {
 	return len(payload) == loginHeader &&
 		Capabilities(binary.LittleEndian.Uint32(payload)).Has(ClientSSL|ClientProtocol41)
 }
+
+// AppendAttribute appends a connection attribute to those of a login.
+func AppendAttribute(b []byte, name, value string) []byte {
+	b = append(appendLenenc(b, uint64(len(name))), name...)
+	return append(appendLenenc(b, uint64(len(value))), value...)
+}

@@ -14,6 +14,7 @@ import (
 
 	"mrtecopy/internal/config"
 	"mrtecopy/internal/control"
+	"mrtecopy/internal/observer"
 	"mrtecopy/internal/policy"
 	"mrtecopy/internal/rawsend"
 	"mrtecopy/internal/session"
@@ -34,6 +35,11 @@ type Config struct {
 
 	Policy policy.Config  // which statements are replayed
 	Filter session.Filter // which sessions, and in which schemas
+
+	Adopt       Adoption           // of connections that were open before
+	AdoptRules  []AdoptRule        // the first one that fits holds
+	Observer    *observer.Observer // with AdoptObserver
+	AdoptSchema string             // the default schema of sessions that are adopted by a rule
 
 	Duration    time.Duration // how long to capture; 0: until the context ends
 	Drain       time.Duration // how long the target may take to catch up after that

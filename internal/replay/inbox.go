@@ -13,7 +13,7 @@ type inbox struct {
 	fd int // eventfd
 
 	mu   sync.Mutex
-	news []any // *arrival, *linkUp, *linkDown, *snapshot, stopNow
+	news []any // *arrival, *linkUp, *linkDown, *observer.Look, *snapshot, stopNow
 }
 
 func newInbox() (inbox, error) {

@@ -8,6 +8,7 @@ import (
 	"mrtecopy/internal/control"
 	"mrtecopy/internal/ledger"
 	"mrtecopy/internal/mysql"
+	"mrtecopy/internal/observer"
 	"mrtecopy/internal/session"
 	"mrtecopy/internal/wire"
 )
@@ -133,6 +134,8 @@ func (s *shard) readInbox() {
 			if n.conn == s.link.conn {
 				s.linkDown()
 			}
+		case *observer.Look:
+			s.looked(n)
 		case *snapshot:
 			n.take(s)
 		case stopNow:

@@ -13,6 +13,7 @@ import (
 	"mrtecopy/internal/capture"
 	"mrtecopy/internal/ledger"
 	"mrtecopy/internal/mysql"
+	"mrtecopy/internal/observer"
 	"mrtecopy/internal/policy"
 	"mrtecopy/internal/rawsend"
 	"mrtecopy/internal/session"
@@ -68,6 +69,16 @@ func Run(ctx context.Context, c Config) (ledger.Summary, error) {
 	for _, s := range shards {
 		links.Go(func() error { s.link.run(linked); return nil })
 		runs.Go(s.run)
+	}
+	if c.Observer != nil {
+		links.Go(func() error {
+			c.Observer.Run(linked, func(l *observer.Look) {
+				for _, s := range shards {
+					s.inbox.put(l)
+				}
+			})
+			return nil
+		})
 	}
 	reports := newReporter(c, shards)
 	links.Go(func() error { reports.run(runsDone); return nil })
@@ -161,7 +172,9 @@ func newShard(c *Config, index int, servers []netip.Addr, ids *connections, know
 		said:     make(map[string]struct{}),
 	}
 	s.sessionBudget = cmp.Or(min(int(c.SessionMemory), s.budget), s.budget/2)
-	s.env.Config = session.Config{Credentials: c.Credentials.Lookup, StreamAbove: c.StreamAbove, ResponseTimeout: c.ResponseTimeout, Filter: c.Filter}
+	s.env.Config = session.Config{Credentials: c.Credentials.Lookup, StreamAbove: c.StreamAbove, ResponseTimeout: c.ResponseTimeout, Filter: c.Filter, Adopt: c.Adopt != AdoptNone}
+	s.adoptRules, s.adoptSchema = c.AdoptRules, c.AdoptSchema
+	s.observed = observed{Observer: c.Observer, known: make(map[wire.Endpoint]recalled), awaiting: make(map[wire.Endpoint][]*entry)}
 	s.env.IDs, s.env.Judge = ids, policy.NewJudge(c.Policy)
 	s.env.Auth = mysql.AuthOptions{Cleartext: c.CleartextPassword, PublicKey: c.TargetPublicKey}
 	return s

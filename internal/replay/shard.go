@@ -53,6 +53,10 @@ type shard struct {
 	dirty    []*entry // touched in this turn
 	more     []*entry // that have more to send in the next turn
 
+	observed    observed
+	adoptRules  []AdoptRule
+	adoptSchema string
+
 	interceptAddrs map[wire.Addr]struct{} // the blackhole host's own addresses
 	up             bool                   // an intercept is connected
 	mss            int
@@ -218,6 +222,9 @@ func (s *shard) clientSegment(seg *wire.Segment) {
 		e = nil
 	}
 	if e == nil {
+		if s.isObserver(seg.Src) {
+			return
+		}
 		opens := seg.Flags&(wire.SYN|wire.ACK) == wire.SYN
 		if !opens && len(seg.Payload) == 0 {
 			return // the end of a connection that was not replayed
@@ -231,6 +238,9 @@ func (s *shard) clientSegment(seg *wire.Segment) {
 		}
 	}
 	e.seenAt = s.env.Now
+	if len(seg.Payload) > 0 {
+		e.saidAt = s.env.At
+	}
 	s.events = e.stream.Segment(s.env.Now, &s.env.Pool, seg, s.events[:0])
 	s.flowEvents(e)
 }
@@ -319,6 +329,11 @@ func (s *shard) newEntry(key wire.Flow, opens bool) *entry {
 	e.sess.ProductionGreeted(s.dialects[key.Dst.Addr], false)
 	s.flows[key] = e
 	s.entries[e] = struct{}{}
+	if e.sess.AwaitsState() {
+		s.adopt(e)
+	} else if s.observed.Observer != nil {
+		s.recall(key.Src) // another connection's
+	}
 	return e
 }
 
@@ -369,6 +384,7 @@ func (s *shard) idle(e *entry) {
 		e.sess.Lose(&s.env, ledger.InterceptGone)
 		s.take(e)
 	}
+	s.notTold(e)
 	if d := s.idleDeadline(e); d != 0 && d <= s.env.Now {
 		e.sess.ClientGone(&s.env)
 		s.take(e)
@@ -383,6 +399,8 @@ func (s *shard) idleDeadline(e *entry) time.Duration {
 		return e.askedAt + registerPatience
 	case e.detached:
 		return 0
+	case e.sess.Joining():
+		return s.joinDeadline(e)
 	case e.sess.Phase() == session.Reading:
 		return e.seenAt + loginPatience
 	case e.sess.Finished():
@@ -451,6 +469,7 @@ func earliest(ds ...time.Duration) (first time.Duration) {
 // remove forgets an entry.
 func (s *shard) remove(e *entry) {
 	s.wheel.clear(e)
+	s.unask(e)
 	e.stream.Release(&s.env.Pool)
 	e.sess.Release(&s.env)
 	s.account(e)

@@ -15,6 +15,8 @@ type packed struct {
 	skip int  // octets still to come of a packet with a hole
 	lost bool // behind a hole: the next packet's beginning is looked for
 
+	unsure bool // how is not known before the first packet that is compressed
+
 	commands int // in the packet at hand
 }
 
@@ -70,6 +72,7 @@ func (s *Session) unpack(e *Env, ack, end seq.Num) {
 			return
 		}
 		size := mysql.CompressedHeaderSize + h.Length
+		p.learn(h, b[mysql.CompressedHeaderSize:size])
 		plain, err := e.Decompressor.Packet(p.how, h, b[mysql.CompressedHeaderSize:size])
 		if err != nil {
 			s.unreadable(e)
@@ -87,6 +90,14 @@ func (s *Session) unpack(e *Env, ack, end seq.Num) {
 		p.in.Discard(&e.Pool, size)
 	}
 	p.in.Discard(&e.Pool, p.in.Len())
+}
+
+// learn finds out from a packet how an adopted session compresses.
+func (p *packed) learn(h mysql.CompressedHeader, body []byte) {
+	if p.unsure && h.Uncompressed > 0 {
+		p.how, _ = compressionOf(body)
+		p.unsure = false
+	}
 }
 
 // unreadable gives up a client whose octets are not what its login said.
@@ -135,6 +146,8 @@ func (s *Session) packedBoundary(e *Env, b []byte, ack seq.Num) bool {
 	if !ok || h.Sequence != 0 || h.Length == 0 || len(b) < mysql.CompressedHeaderSize+h.Length {
 		return false
 	}
-	plain, err := e.Decompressor.Packet(s.packed.how, h, b[mysql.CompressedHeaderSize:mysql.CompressedHeaderSize+h.Length])
-	return err == nil && (h.Uncompressed > 0 || s.boundary(plain, ack))
+	body := b[mysql.CompressedHeaderSize : mysql.CompressedHeaderSize+h.Length]
+	s.packed.learn(h, body)
+	plain, err := e.Decompressor.Packet(s.packed.how, h, body)
+	return err == nil && (h.Uncompressed > 0 || s.resumes(e, plain, ack, ack))
 }

@@ -57,13 +57,17 @@ func (s *Session) AwaitsLogin() bool { return s.reader.mode == readLogin }
 
 // spoken returns the capabilities in effect between the client and production:
 // what both announced, for clients also announce what their server never
-// offered. Where production's greeting is unknown the client is believed, but
-// for the query attributes, which its commands show (hasAttributes).
+// offered. Where production's greeting is unknown the client is believed. Query
+// attributes are left out where only its commands show them (hasAttributes).
 func (s *Session) spoken() (mysql.Capabilities, mysql.Extended) {
-	if s.production == nil {
-		return s.clientCaps &^ mysql.ClientQueryAttributes, s.clientExtended
+	caps, extended := s.clientCaps, s.clientExtended
+	if s.infersAttributes() {
+		caps &^= mysql.ClientQueryAttributes
 	}
-	return s.clientCaps & s.production.Capabilities, s.clientExtended & s.production.Extended
+	if s.production == nil {
+		return caps, extended
+	}
+	return caps & s.production.Capabilities, extended & s.production.Extended
 }
 
 // negotiate returns the capabilities of our login at a target of dialect d, and
@@ -101,7 +105,7 @@ func (s *Session) collation(e *Env, id uint16) uint16 {
 // hasAttributes reports whether the commands of the client are in the form of
 // mysql.ClientQueryAttributes.
 func (s *Session) hasAttributes() bool {
-	if s.production == nil {
+	if s.infersAttributes() {
 		return s.attributesSeen
 	}
 	return s.clientCaps&s.production.Capabilities&mysql.ClientQueryAttributes != 0
@@ -112,12 +116,22 @@ func (s *Session) hasAttributes() bool {
 // statement's text does not begin with a number of parameters, nor with
 // anything that the number of parameter sets (always 1) follows.
 func (s *Session) seeAttributes(b []byte) {
-	if s.production != nil || !s.clientCaps.Has(mysql.ClientQueryAttributes) || len(b) < mysql.HeaderSize+3 {
+	if !s.infersAttributes() || !s.mayHaveAttributes() || len(b) < mysql.HeaderSize+3 {
 		return
 	}
 	const firstBlank = '\t'
 	p := b[mysql.HeaderSize+1:]
 	s.attributesSeen, s.attributesKnown = p[0] < firstBlank || p[1] == 1, true
+}
+
+// infersAttributes reports whether only the client's commands tell if it sends
+// query attributes.
+func (s *Session) infersAttributes() bool { return s.production == nil || s.adopted != nil }
+
+// mayHaveAttributes reports whether the client may send them, as far as its login
+// and production's greeting tell.
+func (s *Session) mayHaveAttributes() bool {
+	return s.clientCaps.Has(mysql.ClientQueryAttributes) && (s.production == nil || s.production.Capabilities.Has(mysql.ClientQueryAttributes))
 }
 
 // stripping reports whether the query attributes must be taken out of commands.

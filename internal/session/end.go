@@ -28,6 +28,9 @@ func (s *Session) clientEnded(e *Env, how clientEnd) {
 	switch {
 	case !s.accepted && s.queue.len() > 0 && s.outcome == undecided:
 		s.lose(e, ledger.NotSent) // production never let it in
+	case s.AwaitsState() && s.adopted.joined: // it may still be told, and what the client sent be replayed
+	case s.Joining() && s.outcome == undecided:
+		s.skip(e, ledger.OpenedBeforeStart)
 	case s.phase == Reading && s.outcome == undecided:
 		s.skip(e, ledger.NoLogin)
 	case s.left && s.outcome == undecided:

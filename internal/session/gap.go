@@ -10,6 +10,9 @@ import (
 // number behind them. The command they fell into is lost; reading goes on at the
 // next one.
 func (s *Session) Gap(e *Env, n int, end seq.Num) {
+	if a := s.adopted; a != nil {
+		a.missed, a.gapped = true, a.joined
+	}
 	switch {
 	case s.reader.mode == readNothing:
 	case s.packed != nil:

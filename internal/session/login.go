@@ -125,7 +125,7 @@ func (s *Session) greeted(e *Env, sequence uint8, payload []byte) {
 	s.multi = s.multiStatements()
 	s.target, s.targetID = target.Version, g.ConnectionID
 	s.caps, s.extended = s.negotiate(&target)
-	if !s.heard && !s.assumed {
+	if !s.heard && !s.assumed && s.adopted == nil {
 		s.assumed = true
 		e.Counts.Sessions.GreetingMissed++
 	}

@@ -21,7 +21,7 @@ type record struct {
 	flags recordFlags
 }
 
-type recordFlags uint8
+type recordFlags uint16
 
 const (
 	open   recordFlags = 1 << iota // more of it will be captured
@@ -32,6 +32,7 @@ const (
 	waited                         // counted as waiting
 	loads                          // its answer may be the request for a file
 	gapped                         // octets before it were not captured
+	setup                          // no command of the client's: it sets up an adopted session
 )
 
 func (r *record) has(f recordFlags) bool { return r.flags&f != 0 }

@@ -79,7 +79,7 @@ func (s *Session) Data(e *Env, b []byte, ack, end seq.Num) {
 
 // plain is Data without compression.
 func (s *Session) plain(e *Env, b []byte, ack, end seq.Num) {
-	if s.reader.mode == resync && !s.boundary(b, ack) {
+	if s.reader.mode == resync && !s.resumes(e, b, ack, end) {
 		return
 	}
 	s.reader.acked, s.reader.end = ack, end

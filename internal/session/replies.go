@@ -144,7 +144,13 @@ func (s *Session) Report(e *Env, r *wire.Report, ended, errors int, frame [16]by
 			s.login = nil
 		}
 	}
-	if s.phase >= Ready {
+	switch a := s.adopted; {
+	case s.phase < Ready:
+	case a != nil && a.setup > 0: // nothing of the client's was sent yet
+		if errors > 0 {
+			s.lacking(e, ledger.LacksSettings)
+		}
+	default:
 		e.Counts.Commands.Errors += uint64(min(errors, ended))
 	}
 	s.ended += ended
@@ -179,6 +185,9 @@ func (s *Session) complete(e *Env) {
 			}
 		default:
 			return
+		}
+		if r.has(setup) {
+			s.adopted.setup--
 		}
 		q.pop(e)
 	}

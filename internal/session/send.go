@@ -20,6 +20,7 @@ const (
 	gateWhole             // what has to be read of it is not all there
 	gateRefused           // never: what it depends on was refused; it is skipped
 	gateUnknown           // never: which statement it names cannot be told; it is lost
+	gateSetup             // an adopted session's state is not set up yet
 )
 
 // An infileState says where a LOAD DATA LOCAL stands.
@@ -74,14 +75,22 @@ func (s *Session) advance(e *Env) {
 			switch s.waiting {
 			case gateNone:
 			case gateRefused:
-				s.skipCommand(e, rec, s.refusal(rec, b))
+				why := s.refusal(rec, b)
+				if unseen, ok := s.unseen(rec, b); ok {
+					why = unseen
+				}
+				s.skipCommand(e, rec, why)
 				if rec.cmd == mysql.ComStmtClose && len(b) >= streamHead {
 					if st := s.statements.find(s.statementID(b)); st != nil {
 						s.statements.close(st)
 					}
 				}
 			case gateUnknown:
-				s.loseQueued(e, rec, ledger.StatementID)
+				if unseen, ok := s.unseen(rec, b); ok {
+					s.skipCommand(e, rec, unseen)
+				} else {
+					s.loseQueued(e, rec, ledger.StatementID)
+				}
 			default:
 				s.countWaiting(e, rec)
 				return
@@ -153,6 +162,10 @@ func (s *Session) gate(e *Env, rec *record, b []byte) gate {
 		return gateNone
 	case !s.accepted:
 		return gateLogin
+	case rec.has(setup):
+		return gateNone
+	case s.adopted != nil && s.adopted.setup > 0:
+		return gateSetup
 	case s.relogin:
 		return gateChangeUser
 	case rec.has(file):
@@ -258,6 +271,7 @@ func (s *Session) emit(e *Env, rec *record, b []byte) {
 			return
 		}
 		s.statements.sent(rec.cmd)
+		s.anew(rec.cmd)
 		if rec.cmd.HasResponse() {
 			for range rec.more + 1 {
 				e.Out.Kinds = append(e.Out.Kinds, byte(rec.kind))

@@ -70,6 +70,9 @@ type Config struct {
 	// not when it is complete.
 	StreamAbove int
 	Filter      Filter
+	// Adopt says that sessions that were open before the capture began are not
+	// skipped: Session.Adopt tells each of them what is known of it.
+	Adopt bool
 }
 
 // Env is what the sessions of one shard share.
@@ -133,6 +136,7 @@ type Session struct {
 	overdueAt   time.Duration // when it has owed an answer for too long; 0: it owes none
 	progressAt  time.Duration // when the target last said something, or could again
 	statements  *statements   // nil until one is prepared
+	adopted     *adoption     // of a session whose login was not captured; else nil
 	relogin     bool          // a COM_CHANGE_USER waits for the target's OK
 	infile      infileState
 	infileSeq   uint8
@@ -178,11 +182,15 @@ const (
 )
 
 // Captured counts the session. opened says whether its SYN was seen; without
-// it, the session is skipped.
+// it, the session is skipped, or waits for Adopt.
 func (s *Session) Captured(e *Env, opened bool) {
 	e.Counts.Sessions.Captured++
 	s.reader.mode = readLogin
-	if !opened {
+	switch {
+	case opened:
+	case e.Adopt:
+		s.joins()
+	default:
 		s.reader.mode = resync
 		s.skip(e, ledger.OpenedBeforeStart)
 	}

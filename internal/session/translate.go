@@ -18,6 +18,10 @@ const maxAttributes = 64 << 10
 // of several commands marks rec so. Where the command is not to be replayed, or
 // cannot be said or read, nothing is written, and the reason is returned.
 func (s *Session) send(e *Env, rec *record, b []byte) ledger.Reason {
+	if rec.has(setup) && rec.cmd == mysql.ComQuery {
+		s.Conn.Write(&e.Pool, b) // it is our own
+		return ledger.None
+	}
 	why, kill, target := s.verdict(e, rec, b)
 	if why != ledger.None {
 		return why
@@ -31,6 +35,14 @@ func (s *Session) send(e *Env, rec *record, b []byte) ledger.Reason {
 		st = s.statements.find(s.statementID(b))
 		if rec.cmd == mysql.ComStmtExecute && st != nil && s.lacksLongData(rec, b, st) {
 			return ledger.CaptureGap
+		}
+		if rec.cmd == mysql.ComStmtExecute {
+			s.learnAttributes(b, st)
+			if st != nil && st.untyped && !s.puzzling(st) {
+				if done, why := s.supplyTypes(e, rec, b, st); done {
+					return why
+				}
+			}
 		}
 	}
 	said := true
@@ -101,7 +113,7 @@ func (s *Session) sendStatement(e *Env, cmd mysql.Command, b []byte, st *stateme
 		s.statements.close(st)
 	case mysql.ComStmtSendLongData:
 		if len(b) >= at+6 {
-			st.addLongData(binary.LittleEndian.Uint16(b[at+4:]), s.stripping())
+			st.addLongData(binary.LittleEndian.Uint16(b[at+4:]), s.stripping() || st.untyped)
 		}
 	case mysql.ComStmtReset:
 		st.tainted = false
@@ -175,7 +187,7 @@ func (s *Session) sendKill(e *Env, b []byte, kill policy.Kill, target uint32) {
 // has other placeholders on the target, or it has placeholders and
 // nothing has told yet whether the client sends attributes.
 func (s *Session) puzzling(st *statement) bool {
-	return st != nil && (st.differs() || st.params > 0 && s.production == nil && !s.attributesKnown && s.clientCaps.Has(mysql.ClientQueryAttributes))
+	return st != nil && (st.differs() || st.params > 0 && s.infersAttributes() && !s.attributesKnown && s.mayHaveAttributes())
 }
 
 // statementID returns the id in a command on a statement. MariaDB's id for the

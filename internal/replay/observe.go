@@ -1,0 +1,162 @@
+package replay
+
+import (
+	"slices"
+	"time"
+
+	"mrtecopy/internal/ledger"
+	"mrtecopy/internal/observer"
+	"mrtecopy/internal/session"
+	"mrtecopy/internal/wire"
+)
+
+const (
+	// observerPatience is how long a connection waits for what the observer knows.
+	// Its commands are kept meanwhile.
+	observerPatience = 10 * time.Second
+	// maxAsks is how often the observer is asked about a connection that it does not
+	// know, or that was in use whenever it looked.
+	maxAsks = 2
+)
+
+// An observed is what a shard keeps of what the observer told, and what it waits
+// for.
+type observed struct {
+	*observer.Observer
+	dialect  *session.Dialect           // nil: unknown
+	known    map[wire.Endpoint]recalled // of connections that nothing was captured of so far
+	awaiting map[wire.Endpoint][]*entry // those that it was asked about
+}
+
+// A recalled is what a look at the start told, and when it had ended.
+type recalled struct {
+	*observer.Seen
+	ended time.Duration
+}
+
+// isObserver reports whether a client is the observer itself, which is not
+// replayed.
+func (s *shard) isObserver(client wire.Endpoint) bool {
+	return s.observed.Observer != nil && s.observed.Own(client)
+}
+
+// observe begins the adoption of a connection that was open before, by what the
+// observer knows of it, or will find out.
+func (s *shard) observe(e *entry) {
+	if k, ok := s.recall(e.key.Src); ok && k.Idle && k.ended < s.env.At {
+		// It slept when it was looked at, and this is the first that is captured of
+		// it since.
+		s.adoptSeen(e, k.Seen, true)
+		return
+	}
+	e.tellBy = s.env.Now + observerPatience
+	s.ask(e)
+}
+
+// recall takes what was told of a client at the start.
+func (s *shard) recall(client wire.Endpoint) (k recalled, ok bool) {
+	o := &s.observed
+	for _, c := range []wire.Endpoint{client, observer.ByPort(client)} {
+		if k, ok = o.known[c]; ok {
+			delete(o.known, c)
+			return k, true
+		}
+	}
+	return k, false
+}
+
+// ask asks the observer about a connection, without waiting.
+func (s *shard) ask(e *entry) {
+	e.asks++
+	s.observed.awaiting[e.key.Src] = append(s.observed.awaiting[e.key.Src], e)
+	s.observed.Ask(e.key.Src)
+}
+
+// looked takes what the observer saw.
+func (s *shard) looked(l *observer.Look) {
+	o := &s.observed
+	if l.Dialect != nil && o.dialect == nil {
+		o.dialect = l.Dialect
+	}
+	began, ended := l.Began.Sub(s.clock.start), l.Ended.Sub(s.clock.start)
+	captured := make(map[wire.Endpoint]bool, len(s.flows))
+	for flow := range s.flows {
+		captured[flow.Src] = true
+		captured[observer.ByPort(flow.Src)] = true
+	}
+	for client, seen := range l.Told {
+		waiting := o.awaiting[client]
+		delete(o.awaiting, client)
+		for _, e := range waiting {
+			s.tell(e, seen, e.saidAt < began)
+		}
+		if seen != nil && !captured[client] && s.stage == running {
+			o.known[client] = recalled{seen, ended}
+		}
+	}
+}
+
+// tell takes what the observer saw of a connection that was asked about; nil: it
+// does not know it. still says that nothing was captured of it since the look
+// began.
+func (s *shard) tell(e *entry, seen *observer.Seen, still bool) {
+	if _, ok := s.entries[e]; !ok || !e.sess.AwaitsState() {
+		return
+	}
+	quiet := seen != nil && seen.Idle && still
+	if seen == nil {
+		seen = e.seen // its client has left meanwhile
+	}
+	e.seen = nil
+	switch {
+	case !quiet && e.asks < maxAsks:
+		e.seen = seen
+		s.ask(e)
+	case seen != nil:
+		s.adoptSeen(e, seen, quiet)
+	default:
+		s.adoptBare(e)
+	}
+}
+
+// adoptSeen adopts a connection with its state; quiet says that it is as it was
+// read.
+func (s *shard) adoptSeen(e *entry, seen *observer.Seen, quiet bool) {
+	st := seen.State
+	if st.Quiet = quiet; !quiet {
+		st.Lacks = st.Lacks.With(ledger.LacksQuiet)
+		st.Completeness = ledger.Partly
+	}
+	if s.dialects[e.key.Dst.Addr] == nil && s.observed.dialect != nil {
+		e.sess.ProductionGreeted(s.observed.dialect, false)
+	}
+	e.sess.Adopt(&s.env, &st)
+	s.take(e)
+	s.touch(e)
+}
+
+// notTold adopts a connection without its state, as far as it may be, when the
+// observer has not told it in time.
+func (s *shard) notTold(e *entry) {
+	switch {
+	case e.tellBy == 0 || e.tellBy > s.env.Now || !e.sess.AwaitsState():
+	case e.seen != nil:
+		s.adoptSeen(e, e.seen, false)
+	default:
+		s.adoptBare(e)
+	}
+}
+
+// unask forgets that the observer was asked about a connection.
+func (s *shard) unask(e *entry) {
+	waiting := s.observed.awaiting
+	if e.asks == 0 {
+		return
+	}
+	rest := slices.DeleteFunc(waiting[e.key.Src], func(o *entry) bool { return o == e })
+	if len(rest) == 0 {
+		delete(waiting, e.key.Src)
+	} else {
+		waiting[e.key.Src] = rest
+	}
+}
