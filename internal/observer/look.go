@@ -64,7 +64,6 @@ func (o *Observer) probe(ctx context.Context) error {
 type conn struct {
 	id, thread      uint64
 	user, db        string
-	schema          bool
 	idle, encrypted bool
 	client          wire.Endpoint
 }
