@@ -1,6 +1,8 @@
 package lab
 
 import (
+	"context"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -35,4 +37,22 @@ func allCPUs() string {
 		all = []string{"0"}
 	}
 	return strings.Join(all, ",")
+}
+
+// steer has each host's CPUs do the work of receiving, as those of real hosts do:
+// else the sender's system call takes the frame all the way into the receiver's
+// TCP. (Receive packet steering; Linux: Documentation/networking/scaling.rst.)
+func (l *Lab) steer(ctx context.Context) error {
+	for _, h := range l.hosts {
+		mask := 0
+		for _, cpu := range strings.Split(h.cpus, ",") {
+			if n, _ := strconv.Atoi(cpu); n < 32 { // a mask of more has commas
+				mask |= 1 << n
+			}
+		}
+		if _, err := run(ctx, "ip", "netns", "exec", h.NS, "sh", "-c", fmt.Sprintf("echo %x > /sys/class/net/eth0/queues/rx-0/rps_cpus", mask)); err != nil {
+			return fmt.Errorf("steer what %s receives: %w", h.Name, err)
+		}
+	}
+	return nil
 }

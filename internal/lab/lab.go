@@ -98,6 +98,11 @@ func Up(ctx context.Context, o Options) (_ *Lab, err error) {
 	if err := l.raiseNetwork(ctx, o.More...); err != nil {
 		return nil, err
 	}
+	if o.Bare || o.Unwatched { // to measure
+		if err := l.steer(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if o.Bare {
 		return l, nil
 	}
