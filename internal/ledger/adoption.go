@@ -144,7 +144,7 @@ func (a *AdoptionSummary) text() string {
 	}
 	part(a.Whole, "with their state")
 	part(a.Partly, "with a part of it")
-	part(a.Bare, "without any")
+	part(a.Bare, "from their packets alone")
 	for _, lack := range largestFirst(a.Without) {
 		parts = append(parts, fmt.Sprintf("without %s: %s", lackText(lack), grouped(a.Without[lack])))
 	}
