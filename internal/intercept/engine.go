@@ -40,7 +40,7 @@ type engine struct {
 	turns    []turn        // since the last reports
 	urgent   bool          // of which one cannot wait
 	reportAt time.Duration // when the others can no longer; 0: there are none
-	holding  []*session // that hold something
+	holding  []*session    // that hold something
 	resets   resets
 	pace     pace
 	due      schedule
