@@ -83,7 +83,7 @@ func machine() string {
 	}
 	var kernel, load string
 	if b, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
-		kernel = strings.TrimSpace(string(b))
+		kernel, _, _ = strings.Cut(strings.TrimSpace(string(b)), "-")
 	}
 	if b, err := os.ReadFile("/proc/loadavg"); err == nil {
 		load, _, _ = strings.Cut(string(b), " ")
