@@ -22,6 +22,7 @@ func (r *receiver) acknowledge(s *wire.Segment, t *turn) {
 	}
 	if d > 0 {
 		r.una = s.Ack
+		t.acked += uint32(d)
 		t.dupAcks = 0
 	} else if same && isDupAck(s) && !s.Seq.Before(r.rcvNxt()) && t.dupAcks < 255 {
 		t.dupAcks++

@@ -37,8 +37,10 @@ type engine struct {
 	conns    map[conn]*owner
 	early    early
 	work     work
-	turns    []turn     // this turn's
-	holding  []*session // that hold something
+	turns    []turn        // since the last reports
+	urgent   bool          // of which one cannot wait
+	reportAt time.Duration // when the others can no longer; 0: there are none
+	holding  []*session    // that hold something
 	resets   resets
 	pace     pace
 	due      schedule
@@ -61,9 +63,10 @@ func (e *engine) run(ctx context.Context) error {
 		e.takeMessages(now)
 		n := e.takeFrames(now)
 		e.keepHouse(now)
-		e.reply()
+		e.replyInTime(now)
 		e.pace.rest(n, e.now)
 	}
+	e.reply()
 	return nil
 }
 
@@ -75,8 +78,8 @@ func (e *engine) wait() error {
 	for i := range e.polled {
 		e.polled[i].Revents = 0
 	}
-	timeout := int(e.due.wait(e, e.now()) / time.Millisecond)
-	_, err := unix.Poll(e.polled, timeout)
+	timeout := unix.NsecToTimespec(int64(e.due.wait(e, e.now())))
+	_, err := unix.Ppoll(e.polled, &timeout, nil)
 	if err != nil && !errors.Is(err, unix.EINTR) {
 		return fmt.Errorf("poll: %w", err)
 	}
@@ -85,7 +88,11 @@ func (e *engine) wait() error {
 
 // takeMessages does what the control connections brought.
 func (e *engine) takeMessages(now time.Duration) {
-	for _, v := range e.inbox.take(e.polled[0].Revents != 0) {
+	news := e.inbox.take(e.polled[0].Revents != 0)
+	if len(news) > 0 {
+		e.reply() // what the messages change is not pending then
+	}
+	for _, v := range news {
 		switch {
 		case v.opened:
 			e.connected(now, v.conn)
@@ -124,6 +131,7 @@ func (e *engine) deliver(now time.Duration, g *wire.Segment, path uint8) {
 		return
 	}
 	t.any = true
+	e.urgent = e.urgent || t.urgent()
 	e.settle(s)
 }
 
@@ -135,7 +143,7 @@ func (e *engine) stranger(now time.Duration, g *wire.Segment, path uint8) {
 	}
 }
 
-// touch returns this turn's record of s.
+// touch returns the record of what is to be reported of s.
 func (e *engine) touch(s *session) *turn {
 	if s.turn == 0 {
 		e.turns = append(e.turns, turn{session: s})
@@ -144,7 +152,7 @@ func (e *engine) touch(s *session) *turn {
 	return &e.turns[s.turn-1]
 }
 
-// untouch gives up this turn's record of s, if there is one.
+// untouch gives that up, if there is something.
 func (e *engine) untouch(s *session) {
 	if s.turn != 0 {
 		e.turns[s.turn-1] = turn{}
@@ -185,7 +193,7 @@ func (e *engine) hold(s *session) {
 	}
 }
 
-// report appends what this turn's record of s amounts to, and ends it.
+// report appends what there is to be reported of s.
 func (e *engine) report(s *session) {
 	if s.turn == 0 {
 		return
@@ -214,8 +222,28 @@ func (e *engine) report(s *session) {
 	}
 }
 
-// reply reports everything of this turn.
+// reportWithin is how long the end of a response may wait for others to be
+// reported with it: to send a report, and to wake mrtecopy for it, costs far more
+// than to look at a segment, and no command waits for it.
+const reportWithin = 2 * time.Millisecond
+
+// replyInTime reports everything if there is something that must not wait.
+func (e *engine) replyInTime(now time.Duration) {
+	due := e.urgent || e.reportAt != 0 && now >= e.reportAt
+	for _, o := range e.conns {
+		due = due || len(o.out) > 0
+	}
+	switch {
+	case due:
+		e.reply()
+	case e.reportAt == 0 && len(e.turns) > 0:
+		e.reportAt = now + reportWithin
+	}
+}
+
+// reply reports everything.
 func (e *engine) reply() {
+	e.urgent, e.reportAt = false, 0
 	for i := range e.turns {
 		if s := e.turns[i].session; s != nil {
 			e.report(s)

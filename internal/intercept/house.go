@@ -25,14 +25,16 @@ func (d *schedule) wait(e *engine, now time.Duration) time.Duration {
 	if d.status != 0 {
 		next = min(next, d.status)
 	}
+	if e.reportAt != 0 {
+		next = min(next, e.reportAt)
+	}
 	if len(e.holding) > 0 {
 		next = min(next, d.hold)
 	}
 	if len(e.resets.queue) > 0 {
 		next = min(next, e.resets.due)
 	}
-	// Rounded up, or the last millisecond would be polled away.
-	return max(next-now, 0) + time.Millisecond - 1
+	return max(next-now, 0)
 }
 
 // keepHouse does what is due.

@@ -169,3 +169,56 @@ func BenchmarkRows(b *testing.B) {
 	}
 	b.ReportMetric(float64(cpu()-start)/float64(n), "cpu-ns/op")
 }
+
+// The end of a response waits a little for others; what a command, or TCP, waits
+// for does not.
+func TestWhatIsReportedAtOnce(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		kind   mysql.Kind
+		change func(g *wire.Segment)
+		at     bool
+	}{
+		{"the end of a response", query, func(*wire.Segment) {}, false},
+		{"a PREPARE's", mysql.Kind(mysql.ComStmtPrepare), func(g *wire.Segment) {
+			g.Payload = []byte("\x0c\x00\x00\x01\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00")
+		}, true},
+		{"an ERR", query, func(g *wire.Segment) { g.Payload = errPacket }, true},
+		{"a RST", query, func(g *wire.Segment) { g.Payload, g.Flags = nil, wire.RST }, true},
+		{"an ACK", query, func(g *wire.Segment) { g.Payload, g.Ack = nil, g.Ack.Add(1000) }, false},
+		{"an ACK of much", query, func(g *wire.Segment) { g.Payload, g.Ack = nil, g.Ack.Add(8<<10) }, true},
+		{"a hole", query, func(g *wire.Segment) { g.Seq = g.Seq.Add(1000) }, true},
+		{"SACK", query, func(g *wire.Segment) {
+			g.Payload = nil
+			g.Options.NSACK, g.Options.SACK[0] = 1, wire.Block{Start: g.Ack.Add(100), End: g.Ack.Add(200)}
+		}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBench()
+			b.owner.conn = new(simulatedConn)
+			b.conns[b.owner.conn] = b.owner
+			b.due = schedule{owners: time.Hour, addrs: time.Hour}
+			b.reply()
+			b.expect(b.now, b.s, []byte{byte(tt.kind)})
+			b.g.Payload = okPacket
+			tt.change(&b.g)
+			reports := b.stats.Control.Reports
+			b.deliver(b.now, &b.g, 0)
+			b.replyInTime(b.now)
+			if at := b.stats.Control.Reports > reports; at != tt.at {
+				t.Errorf("reported at once: %v", at)
+			}
+			b.replyInTime(b.now + reportWithin - 1)
+			if at := b.stats.Control.Reports > reports; at != tt.at {
+				t.Errorf("reported soon: %v", at)
+			}
+			if d := b.due.wait(b.engine, b.now+reportWithin-1); !tt.at && d != 1 {
+				t.Errorf("it sleeps for %v", d)
+			}
+			b.replyInTime(b.now + reportWithin)
+			if b.stats.Control.Reports != reports+1 || b.reportAt != 0 || len(b.turns) > 0 {
+				t.Errorf("%d reports in the end", b.stats.Control.Reports-reports)
+			}
+		})
+	}
+}

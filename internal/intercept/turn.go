@@ -5,8 +5,8 @@ import (
 	"mrtecopy/internal/wire"
 )
 
-// A turn collects what the segments of one connection amount to in one turn of
-// the engine's loop. What is a state (RCV.NXT, SND.UNA, what is held) stays with
+// A turn collects what the segments of one connection amount to until the next
+// report of it. What is a state (RCV.NXT, SND.UNA, what is held) stays with
 // the receiver and is read when the turn is reported.
 type turn struct {
 	session *session // nil: reported, or given up
@@ -17,9 +17,18 @@ type turn struct {
 	wnd     uint16
 	dupAcks uint8
 	ackNow  bool
+	acked   uint32 // octets newly acknowledged
 	ended   uint32 // responses that ended
 	errors  uint32 // of which in an ERR
 	options wire.Options
+}
+
+// urgent reports whether mrtecopy should know at once: the connection's state
+// changes, something was lost, or much that is in flight has arrived, so that more
+// can follow.
+func (t *turn) urgent() bool {
+	const much = 8 << 10 // less than what a connection may send at first (RFC 6928)
+	return t.flags&(wire.SYN|wire.RST) != 0 || t.dupAcks > 0 || t.ackNow || t.options.NSACK > 0 || t.acked >= much
 }
 
 // edge takes the flags of a SYN or RST, or of a segment before the connection is
