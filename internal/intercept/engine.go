@@ -60,7 +60,7 @@ func (e *engine) run(ctx context.Context) error {
 			return err
 		}
 		now := e.now()
-		e.takeMessages(now)
+		e.take(now, e.inbox.take(e.polled[0].Revents != 0))
 		n := e.takeFrames(now)
 		e.keepHouse(now)
 		e.replyInTime(now)
@@ -86,9 +86,8 @@ func (e *engine) wait() error {
 	return nil
 }
 
-// takeMessages does what the control connections brought.
-func (e *engine) takeMessages(now time.Duration) {
-	news := e.inbox.take(e.polled[0].Revents != 0)
+// take does what the control connections brought.
+func (e *engine) take(now time.Duration, news []event) {
 	if len(news) > 0 {
 		e.reply() // what the messages change is not pending then
 	}

@@ -36,26 +36,23 @@ func NewSimulated(c Config, own []netip.Addr, send func(packet []byte)) (*Simula
 // Connect says that a mrtecopy has connected, and returns what it is welcomed
 // with. The connection before, if it has not ended, is replaced.
 func (s *Simulated) Connect(now time.Duration, h control.Hello) (control.Welcome, error) {
-	s.e.reply()
 	s.conn = &simulatedConn{hello: h}
-	s.e.connected(now, s.conn)
+	s.e.take(now, []event{{conn: s.conn, opened: true}})
 	return s.e.welcome(h)
 }
 
 // Disconnect says that the connection has ended.
 func (s *Simulated) Disconnect(now time.Duration) {
 	if s.conn != nil {
-		s.e.reply()
-		s.e.disconnected(now, s.conn)
+		s.e.take(now, []event{{conn: s.conn}})
 		s.conn = nil
 	}
 }
 
 // Messages takes a batch of mrtecopy's.
 func (s *Simulated) Messages(now time.Duration, batch []byte) {
-	if s.conn != nil {
-		s.e.reply()
-		s.e.obey(now, s.conn, batch)
+	if s.conn != nil && len(batch) > 0 {
+		s.e.take(now, []event{{conn: s.conn, batch: batch}})
 	}
 }
 
