@@ -53,6 +53,7 @@ func (s *shard) adopt(e *entry) {
 
 // adoptBare adopts a connection of which nothing is known, where a rule allows it.
 func (s *shard) adoptBare(e *entry) {
+	s.unask(e)
 	if st := s.bareState(e.key.Src.Addr); st != nil {
 		e.sess.Adopt(&s.env, st)
 	} else {
@@ -65,9 +66,9 @@ func (s *shard) adoptBare(e *entry) {
 // joinDeadline returns when a connection whose middle was seen is given up; 0: it
 // is none.
 func (s *shard) joinDeadline(e *entry) time.Duration {
-	switch {
-	case e.sess.AwaitsState() && e.tellBy != 0:
-		return e.tellBy
+	switch j := s.observed.joining[e]; {
+	case j != nil && e.sess.AwaitsState():
+		return j.tellBy
 	case e.sess.Joining():
 		return e.seenAt + idleLimit
 	}

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"mrtecopy/internal/flow"
-	"mrtecopy/internal/observer"
 	"mrtecopy/internal/seq"
 	"mrtecopy/internal/session"
 	"mrtecopy/internal/wire"
@@ -18,25 +17,21 @@ type entry struct {
 	timer  timer
 	nth    uint64 // in the order of their beginning
 
-	counted  int            // of Env.Records, the stream's
-	id       uint32         // names the session on the control channel; 0: it is not registered
-	reg      registration   // with the intercept
-	src      wire.Endpoint  // the forged client's address, once chosen
-	iss      seq.Num        // of the connection to the target
-	tries    uint8          // source ports tried
-	mapped   bool           // counted as replayed from another address
-	delayed  bool           // counted as one that waited for its turn to connect
-	moved    bool           // counted as replayed from another port
-	dirty    bool           // in shard.dirty
-	detached bool           // its 4-tuple belongs to a newer connection of the client
-	queuedAt time.Duration  // when the session began to wait for an intercept; 0: it does not
-	askedAt  time.Duration  // when the intercept was asked to register it
-	seenAt   time.Duration  // when a frame of the client was last seen
-	leftAt   time.Duration  // when production ended the connection; 0: it did not
-	saidAt   time.Duration  // when the last octets of the client were captured
-	asks     uint8          // how often the observer was asked about it
-	seen     *observer.Seen // what it told last, while it is asked again
-	tellBy   time.Duration  // when what is known of a connection that was open before must be told
+	counted  int           // of Env.Records, the stream's
+	id       uint32        // names the session on the control channel; 0: it is not registered
+	reg      registration  // with the intercept
+	src      wire.Endpoint // the forged client's address, once chosen
+	iss      seq.Num       // of the connection to the target
+	tries    uint8         // source ports tried
+	mapped   bool          // counted as replayed from another address
+	delayed  bool          // counted as one that waited for its turn to connect
+	moved    bool          // counted as replayed from another port
+	dirty    bool          // in shard.dirty
+	detached bool          // its 4-tuple belongs to a newer connection of the client
+	queuedAt time.Duration // when the session began to wait for an intercept; 0: it does not
+	askedAt  time.Duration // when the intercept was asked to register it
+	seenAt   time.Duration // when a frame of the client was last seen
+	leftAt   time.Duration // when production ended the connection; 0: it did not
 }
 
 // A registration says what the intercept knows of a session.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"mrtecopy/internal/ledger"
 	"mrtecopy/internal/mysql"
@@ -289,4 +290,12 @@ func TestEntryCost(t *testing.T) {
 		t.Errorf("%d sessions take %d octets and count %d", sessions, real, counted)
 	}
 	runtime.KeepAlive(r)
+}
+
+// An entry is to fit into 768 octets, a size that Go's runtime has; the next is
+// 896. What only few sessions need is behind a pointer, or in a table.
+func TestAnEntryIsSmall(t *testing.T) {
+	if n := unsafe.Sizeof(entry{}); n > 768 {
+		t.Errorf("an entry takes %d octets", n)
+	}
 }

@@ -25,7 +25,16 @@ type observed struct {
 	*observer.Observer
 	dialect  *session.Dialect           // nil: unknown
 	known    map[wire.Endpoint]recalled // of connections that nothing was captured of so far
-	awaiting map[wire.Endpoint][]*entry // those that it was asked about
+	awaiting map[wire.Endpoint][]*entry // those whose answer is awaited
+	joining  map[*entry]*joining        // those that are not adopted yet
+}
+
+// A joining is a connection that the observer is asked about.
+type joining struct {
+	asks   int            // how often it was
+	seen   *observer.Seen // what it told last, while it is asked again
+	saidAt time.Duration  // when the last octets of the client were captured
+	tellBy time.Duration  // when what is known must be told
 }
 
 // A recalled is what a look at the start told, and when it had ended.
@@ -49,8 +58,9 @@ func (s *shard) observe(e *entry) {
 		s.adoptSeen(e, k.Seen, true)
 		return
 	}
-	e.tellBy = s.env.Now + observerPatience
-	s.ask(e)
+	j := &joining{tellBy: s.env.Now + observerPatience}
+	s.observed.joining[e] = j
+	s.ask(e, j)
 }
 
 // recall takes what was told of a client at the start.
@@ -66,8 +76,8 @@ func (s *shard) recall(client wire.Endpoint) (k recalled, ok bool) {
 }
 
 // ask asks the observer about a connection, without waiting.
-func (s *shard) ask(e *entry) {
-	e.asks++
+func (s *shard) ask(e *entry, j *joining) {
+	j.asks++
 	s.observed.awaiting[e.key.Src] = append(s.observed.awaiting[e.key.Src], e)
 	s.observed.Ask(e.key.Src)
 }
@@ -79,39 +89,53 @@ func (s *shard) looked(l *observer.Look) {
 		o.dialect = l.Dialect
 	}
 	began, ended := l.Began.Sub(s.clock.start), l.Ended.Sub(s.clock.start)
-	captured := make(map[wire.Endpoint]bool, len(s.flows))
-	for flow := range s.flows {
-		captured[flow.Src] = true
-		captured[observer.ByPort(flow.Src)] = true
-	}
 	for client, seen := range l.Told {
 		waiting := o.awaiting[client]
 		delete(o.awaiting, client)
 		for _, e := range waiting {
-			s.tell(e, seen, e.saidAt < began)
+			s.tell(e, seen, began)
 		}
-		if seen != nil && !captured[client] && s.stage == running {
+		if seen != nil && s.stage == running && !s.captured(client) {
 			o.known[client] = recalled{seen, ended}
 		}
 	}
 }
 
-// tell takes what the observer saw of a connection that was asked about; nil: it
-// does not know it. still says that nothing was captured of it since the look
-// began.
-func (s *shard) tell(e *entry, seen *observer.Seen, still bool) {
-	if _, ok := s.entries[e]; !ok || !e.sess.AwaitsState() {
+// captured reports whether a connection of a client is known, whose address is
+// zero where production has only its name.
+func (s *shard) captured(client wire.Endpoint) bool {
+	if client == observer.ByPort(client) {
+		for flow := range s.flows {
+			if flow.Src.Port == client.Port {
+				return true
+			}
+		}
+		return false
+	}
+	for server := range s.servers {
+		if s.flows[wire.Flow{Src: client, Dst: wire.Endpoint{Addr: server, Port: s.port}}] != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// tell takes what a look, since began, saw of a connection that was asked about;
+// nil: production does not know it.
+func (s *shard) tell(e *entry, seen *observer.Seen, began time.Duration) {
+	j := s.observed.joining[e]
+	if j == nil || !e.sess.AwaitsState() {
 		return
 	}
-	quiet := seen != nil && seen.Idle && still
+	quiet := seen != nil && seen.Idle && j.saidAt < began // nothing was captured of it since
 	if seen == nil {
-		seen = e.seen // its client has left meanwhile
+		seen = j.seen // its client has left meanwhile
 	}
-	e.seen = nil
+	j.seen = nil
 	switch {
-	case !quiet && e.asks < maxAsks:
-		e.seen = seen
-		s.ask(e)
+	case !quiet && j.asks < maxAsks:
+		j.seen = seen
+		s.ask(e, j)
 	case seen != nil:
 		s.adoptSeen(e, seen, quiet)
 	default:
@@ -130,6 +154,7 @@ func (s *shard) adoptSeen(e *entry, seen *observer.Seen, quiet bool) {
 	if s.dialects[e.key.Dst.Addr] == nil && s.observed.dialect != nil {
 		e.sess.ProductionGreeted(s.observed.dialect, false)
 	}
+	s.unask(e)
 	e.sess.Adopt(&s.env, &st)
 	s.take(e)
 	s.touch(e)
@@ -138,10 +163,10 @@ func (s *shard) adoptSeen(e *entry, seen *observer.Seen, quiet bool) {
 // notTold adopts a connection without its state, as far as it may be, when the
 // observer has not told it in time.
 func (s *shard) notTold(e *entry) {
-	switch {
-	case e.tellBy == 0 || e.tellBy > s.env.Now || !e.sess.AwaitsState():
-	case e.seen != nil:
-		s.adoptSeen(e, e.seen, false)
+	switch j := s.observed.joining[e]; {
+	case j == nil || j.tellBy > s.env.Now || !e.sess.AwaitsState():
+	case j.seen != nil:
+		s.adoptSeen(e, j.seen, false)
 	default:
 		s.adoptBare(e)
 	}
@@ -150,9 +175,10 @@ func (s *shard) notTold(e *entry) {
 // unask forgets that the observer was asked about a connection.
 func (s *shard) unask(e *entry) {
 	waiting := s.observed.awaiting
-	if e.asks == 0 {
+	if s.observed.joining[e] == nil {
 		return
 	}
+	delete(s.observed.joining, e)
 	rest := slices.DeleteFunc(waiting[e.key.Src], func(o *entry) bool { return o == e })
 	if len(rest) == 0 {
 		delete(waiting, e.key.Src)

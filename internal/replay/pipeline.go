@@ -174,7 +174,12 @@ func newShard(c *Config, index int, servers []netip.Addr, ids *connections, know
 	s.sessionBudget = cmp.Or(min(int(c.SessionMemory), s.budget), s.budget/2)
 	s.env.Config = session.Config{Credentials: c.Credentials.Lookup, StreamAbove: c.StreamAbove, ResponseTimeout: c.ResponseTimeout, Filter: c.Filter, Adopt: c.Adopt != AdoptNone}
 	s.adoptRules, s.adoptSchema = c.AdoptRules, c.AdoptSchema
-	s.observed = observed{Observer: c.Observer, known: make(map[wire.Endpoint]recalled), awaiting: make(map[wire.Endpoint][]*entry)}
+	s.observed = observed{
+		Observer: c.Observer,
+		known:    make(map[wire.Endpoint]recalled),
+		awaiting: make(map[wire.Endpoint][]*entry),
+		joining:  make(map[*entry]*joining),
+	}
 	s.env.IDs, s.env.Judge = ids, policy.NewJudge(c.Policy)
 	s.env.Auth = mysql.AuthOptions{Cleartext: c.CleartextPassword, PublicKey: c.TargetPublicKey}
 	return s

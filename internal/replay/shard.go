@@ -238,8 +238,8 @@ func (s *shard) clientSegment(seg *wire.Segment) {
 		}
 	}
 	e.seenAt = s.env.Now
-	if len(seg.Payload) > 0 {
-		e.saidAt = s.env.At
+	if j := s.observed.joining[e]; j != nil && len(seg.Payload) > 0 {
+		j.saidAt = s.env.At
 	}
 	s.events = e.stream.Segment(s.env.Now, &s.env.Pool, seg, s.events[:0])
 	s.flowEvents(e)

@@ -75,11 +75,7 @@ func (s *Session) advance(e *Env) {
 			switch s.waiting {
 			case gateNone:
 			case gateRefused:
-				why := s.refusal(rec, b)
-				if unseen, ok := s.unseen(rec, b); ok {
-					why = unseen
-				}
-				s.skipCommand(e, rec, why)
+				s.skipCommand(e, rec, s.refusal(rec, b))
 				if rec.cmd == mysql.ComStmtClose && len(b) >= streamHead {
 					if st := s.statements.find(s.statementID(b)); st != nil {
 						s.statements.close(st)
@@ -298,6 +294,9 @@ func (s *Session) use(rec *record, b []byte) use {
 
 // refusal returns why a command whose gate is gateRefused is skipped.
 func (s *Session) refusal(rec *record, b []byte) ledger.Reason {
+	if why, ok := s.unseen(rec, b); ok {
+		return why
+	}
 	if rec.cmd.UsesStatement() && len(b) >= streamHead {
 		return s.statements.refusal(s.use(rec, b))
 	}

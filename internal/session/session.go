@@ -122,12 +122,18 @@ type Refusal struct {
 type Session struct {
 	Conn tcpstate.Conn
 
-	phase   Phase
-	outcome outcome
-	reason  ledger.Reason
-	reader  reader
-	queue   queue
-	in      buffer.Buffer // captured octets: queue's records that were not sent, then what is no whole command yet
+	phase     Phase
+	outcome   outcome
+	reason    ledger.Reason
+	relogin   bool // a COM_CHANGE_USER waits for the target's OK
+	infile    infileState
+	infileSeq uint8
+	loginEnds uint8 // responses of the login that have not ended: the intercept counts them too
+	accepted  bool  // the client has read production's answer to its login
+
+	reader reader
+	queue  queue
+	in     buffer.Buffer // captured octets: queue's records that were not sent, then what is no whole command yet
 
 	login       *login        // until the login is over; nil then
 	ended       int           // responses that ended, of commands whose last octet was not sent yet
@@ -137,12 +143,7 @@ type Session struct {
 	progressAt  time.Duration // when the target last said something, or could again
 	statements  *statements   // nil until one is prepared
 	adopted     *adoption     // of a session whose login was not captured; else nil
-	relogin     bool          // a COM_CHANGE_USER waits for the target's OK
-	infile      infileState
-	infileSeq   uint8
-	loginEnds   uint8 // responses of the login that have not ended: the intercept counts them too
-	accepted    bool  // the client has read production's answer to its login
-	initsDB     bool  // the last of loginEnds is to a COM_INIT_DB: the target's login takes no schema
+	initsDB     bool          // the last of loginEnds is to a COM_INIT_DB: the target's login takes no schema
 	clientGone  clientEnd
 	left        bool    // after its login at the target, the target closed with nothing unanswered
 	stopped     bool    // by Stop: what is undecided stays so
@@ -165,12 +166,12 @@ type Session struct {
 	multi           bool          // a COM_QUERY may hold several statements
 	outside         bool          // the default schema is not one that is replayed
 	recollated      bool          // counted as one with another collation
+	waiting         gate          // why the first record that was not sent waits
 
 	counted    int      // of Env.Records
 	heads      uint16   // packets of the target seen since the last report
 	headsAgain uint16   // of these, those seen since Resume: see there
 	frame      [16]byte // the intercept's framing state at RCV.NXT
-	waiting    gate     // why the first record that was not sent waits
 }
 
 type clientEnd uint8

@@ -27,9 +27,9 @@ type statement struct {
 	counted            bool          // spoken is known
 	longData           bool          // COM_STMT_SEND_LONG_DATA came since the last EXECUTE
 	tainted            bool          // an EXECUTE that used up long data may not have been captured
+	untyped            bool          // prepared before its session was adopted: the types of its parameters are not known
 	why                ledger.Reason // refused by us: it was left out
 	bound              *binding      // where its executions are rewritten; else nil
-	untyped            bool          // prepared before its session was adopted: the types of its parameters are not known
 }
 
 // A binding is what a COM_STMT_EXECUTE says by leaving it out.
