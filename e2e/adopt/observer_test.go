@@ -15,23 +15,9 @@ func TestAdoptObserver(t *testing.T) {
 	for _, target := range []string{"mysql-9.7", "mariadb-11.8"} {
 		t.Run("mysql-9.7 to "+target, func(t *testing.T) {
 			l := raise(t, "mysql-9.7", target, "ON")
-			r := labtest.PrepareIn(t, l, poolTable)
-			all := pools(t, l, "mysql2", "mariadb")
-			copyPool(t, l)
-			run := lab.Run{Mrtecopy: []string{"--production-dsn", dsn(t, "127.0.0.1")}}
-			r.StartIntercept(run)
-			r.StartMrtecopy(run)
-			known(t, r)
-			for _, p := range all {
-				p.use()
-			}
-			for _, p := range all {
-				p.wait()
-			}
-			waitFor(t, "the target has no session left", func() bool {
-				_, err := r.Target.Since(r.Ctx)
-				return err == nil && r.Target.Open == 0
-			})
+			r, all := observed(t, l, "mysql2", "mariadb")
+			use(all)
+			empty(t, r)
 			result := r.Stop()
 			r.Fair(result)
 			s := &result.Summary
@@ -48,10 +34,27 @@ func TestAdoptObserver(t *testing.T) {
 	}
 }
 
-// known waits until mrtecopy has asked about every session.
-func known(t *testing.T, r *labtest.Replay) {
+// observed warms pools, and then starts a replay with an observer that has asked
+// about every session.
+func observed(t *testing.T, l *lab.Lab, drivers ...string) (*labtest.Replay, []*pool) {
 	t.Helper()
+	r := labtest.PrepareIn(t, l, poolTable)
+	all := pools(t, l, drivers...)
+	copyPool(t, l)
+	run := lab.Run{Mrtecopy: []string{"--production-dsn", dsn(t, "127.0.0.1")}}
+	r.StartIntercept(run)
+	r.StartMrtecopy(run)
 	waitFor(t, "production was asked", func() bool { return strings.Contains(r.Mrtecopy.Log(), "is known") })
+	return r, all
+}
+
+// empty waits until the target has no session left.
+func empty(t *testing.T, r *labtest.Replay) {
+	t.Helper()
+	waitFor(t, "the target has no session left", func() bool {
+		_, err := r.Target.Since(r.Ctx)
+		return err == nil && r.Target.Open == 0
+	})
 }
 
 // Where production tells less, text commands are answered all the same; what is
@@ -64,19 +67,8 @@ func TestAdoptLess(t *testing.T) {
 	} {
 		t.Run(tt.production+" with performance_schema "+tt.schema+" to "+tt.target, func(t *testing.T) {
 			l := raise(t, tt.production, tt.target, tt.schema)
-			r := labtest.PrepareIn(t, l, poolTable)
-			all := pools(t, l, "mysql2")
-			copyPool(t, l)
-			run := lab.Run{Mrtecopy: []string{"--production-dsn", dsn(t, "127.0.0.1")}}
-			r.StartIntercept(run)
-			r.StartMrtecopy(run)
-			known(t, r)
-			for _, p := range all {
-				p.use()
-			}
-			for _, p := range all {
-				p.wait()
-			}
+			r, all := observed(t, l, "mysql2")
+			use(all)
 			result := r.Stop()
 			r.Fair(result)
 			s := &result.Summary

@@ -29,10 +29,7 @@ func TestAdoptPackets(t *testing.T) {
 	})
 	must(t, load.Process.Signal(os.Interrupt))
 	must(t, load.Wait())
-	waitFor(t, "the target has no session left", func() bool {
-		_, err := r.Target.Since(r.Ctx)
-		return err == nil && r.Target.Open == 0
-	})
+	empty(t, r)
 	result := r.Stop()
 	r.Fair(result)
 	s := &result.Summary

@@ -106,8 +106,15 @@ func warm(t *testing.T, l *lab.Lab, env []string, name string, args ...string) *
 	return p
 }
 
-// use lets the pool be used.
-func (p *pool) use() { must(p.t, os.WriteFile(p.until, nil, 0o644)) }
+// use lets pools be used, and waits for their end.
+func use(all []*pool) {
+	for _, p := range all {
+		must(p.t, os.WriteFile(p.until, nil, 0o644))
+	}
+	for _, p := range all {
+		p.wait()
+	}
+}
 
 // wait waits for its end.
 func (p *pool) wait() {
