@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	_ "github.com/go-sql-driver/mysql" // the observer's driver
 )
@@ -113,6 +114,36 @@ func (s *Server) Exec(ctx context.Context, statements ...string) error {
 		}
 	}
 	return nil
+}
+
+// Empty ends the connections of all clients, which an earlier test may have left.
+func (s *Server) Empty(ctx context.Context) error {
+	const clients = " FROM information_schema.processlist WHERE host <> 'localhost' AND host <> ''"
+	for {
+		rows, err := s.db.QueryContext(ctx, "SELECT id"+clients)
+		if err != nil {
+			return fmt.Errorf("clients of %s: %w", s.host.Name, err)
+		}
+		var ids []int64
+		for rows.Next() {
+			var id int64
+			if err := rows.Scan(&id); err != nil {
+				return err
+			}
+			ids = append(ids, id)
+		}
+		if err := rows.Err(); err != nil || len(ids) == 0 {
+			return err
+		}
+		for _, id := range ids {
+			s.db.ExecContext(ctx, fmt.Sprintf("KILL %d", id)) // an error: it has gone
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("%d clients of %s do not leave: %w", len(ids), s.host.Name, ctx.Err())
+		}
+	}
 }
 
 // Number asks for one number.

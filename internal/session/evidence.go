@@ -72,7 +72,7 @@ func (t *statements) productionAnswered(a answer, read seq.Num) {
 
 // maxEarly bounds the answers that were captured before the commands: on another
 // interface, or behind a hole whose end is not known yet.
-const maxEarly = 16
+const maxEarly = 1024
 
 // catchUp takes the answers that were captured before what they may answer, once
 // the client's octets before read were read.

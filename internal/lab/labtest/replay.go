@@ -63,6 +63,7 @@ func PrepareIn(t testing.TB, l *lab.Lab, statements ...string) *Replay {
 		server   *lab.Server
 		baseline **lab.Baseline
 	}{{r.Lab.ProductionServer, &r.Production}, {r.Lab.TargetServer, &r.Target}} {
+		r.must(s.server.Empty(r.Ctx))
 		r.must(s.server.Exec(r.Ctx, "DROP DATABASE IF EXISTS app", "CREATE DATABASE app"))
 		r.must(s.server.Exec(r.Ctx, statements...))
 		b, err := s.server.Baseline(r.Ctx)
