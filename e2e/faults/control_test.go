@@ -41,7 +41,7 @@ func begun(t testing.TB, r *labtest.Replay, d string) (wait func()) {
 // waitForLog waits until a daemon has said something n times.
 func waitForLog(t testing.TB, d *lab.Daemon, words string, n int) {
 	t.Helper()
-	for deadline := time.Now().Add(40 * time.Second); countLines(d.Log(), words) < n; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * patience); countLines(d.Log(), words) < n; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s did not say %q %d times:\n%s", d.Name, words, n, d.Log())
 		}

@@ -8,6 +8,7 @@
 package faults
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -72,18 +73,30 @@ func caughtUp(t testing.TB, r *labtest.Replay, patience time.Duration) (took tim
 // waitForCommands waits until a server has counted n commands more than now.
 func waitForCommands(t testing.TB, b *lab.Baseline, n int64) {
 	t.Helper()
-	first := int64(-1)
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	c, err := b.Since(t.Context())
+	must(t, err)
+	first := c["Questions"]
+	waitFor(t, fmt.Sprintf("the server counts %d commands more than %d", n, first), func() (int64, bool) {
 		c, err := b.Since(t.Context())
 		must(t, err)
-		if first < 0 {
-			first = c["Questions"]
-		}
-		if c["Questions"] >= first+n {
+		return c["Questions"], c["Questions"] >= first+n
+	})
+}
+
+// waitFor waits until something is there, as long as a number that shows progress
+// toward it still changes.
+func waitFor(t testing.TB, what string, look func() (progress int64, there bool)) {
+	t.Helper()
+	last := int64(-1)
+	for moved := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		n, there := look()
+		switch {
+		case there:
 			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the server counted %d commands, want %d", c["Questions"]-first, n)
+		case n != last:
+			last, moved = n, time.Now()
+		case time.Since(moved) > patience:
+			t.Fatalf("waited for %s; now %d", what, n)
 		}
 	}
 }
@@ -122,14 +135,19 @@ func countLines(log, words string) (n int) {
 // waitForOpen waits until the target has n sessions.
 func waitForOpen(t testing.TB, r *labtest.Replay, n int64) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	waitFor(t, fmt.Sprintf("%d sessions on the target", n), func() (int64, bool) {
 		_, err := r.Target.Since(r.Ctx)
 		must(t, err)
-		if r.Target.Open == n {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%d sessions are open on the target, want %d", r.Target.Open, n)
-		}
-	}
+		return r.Target.Open, r.Target.Open == n
+	})
+}
+
+// waitForSelects waits until the target has counted n SELECTs.
+func waitForSelects(t testing.TB, r *labtest.Replay, n int64) {
+	t.Helper()
+	waitFor(t, fmt.Sprintf("the target counts %d SELECTs", n), func() (int64, bool) {
+		c, err := r.Target.Since(r.Ctx)
+		must(t, err)
+		return c["Com_select"], c["Com_select"] >= n
+	})
 }

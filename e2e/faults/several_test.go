@@ -2,7 +2,6 @@ package faults
 
 import (
 	"testing"
-	"time"
 
 	"mrtecopy/internal/lab"
 	"mrtecopy/internal/lab/labtest"
@@ -94,19 +93,4 @@ func TestMrtecopyIsKilled(t *testing.T) {
 	// Nobody resets the orphans now; that intercept does, e2e/patience tells.
 	must(t, l.TargetServer.Exec(r.Ctx, "KILL USER "+lab.AppUser))
 	waitForOpen(t, r, 0)
-}
-
-// waitForSelects waits until the target has counted n SELECTs.
-func waitForSelects(t *testing.T, r *labtest.Replay, n int64) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		c, err := r.Target.Since(r.Ctx)
-		must(t, err)
-		if c["Com_select"] >= n {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the target counted %d SELECTs, want %d", c["Com_select"], n)
-		}
-	}
 }

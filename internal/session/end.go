@@ -77,7 +77,10 @@ func (s *Session) close(e *Env) {
 
 // patienceOver ends what waited for the target after the client's end.
 func (s *Session) patienceOver(e *Env) {
-	s.goneAt = 0
+	if s.goneAt = 0; s.Conn.Paused() { // whatever the target does, nobody sees it
+		s.goneAt = e.Now + closePatience
+		return
+	}
 	if s.queue.len() == 0 && s.phase == Closing {
 		// Everything was answered; only the target's FIN is missing.
 		e.Out.Segments = s.Conn.Abort(&e.Pool, e.Out.Segments)

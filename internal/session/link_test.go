@@ -56,6 +56,38 @@ func TestInterceptRestarts(t *testing.T) {
 	}
 }
 
+// TestInterceptIsAwayWhenAClientLeaves takes the intercept away for minutes, when
+// a client ends its connection: by a FIN, and by a RST with commands unanswered.
+func TestInterceptIsAwayWhenAClientLeaves(t *testing.T) {
+	for name, client := range map[string]*simulation.Client{
+		"FIN": simulation.NewClient().Login().Query("select 1").Quit(),
+		"RST": simulation.NewClient().Login().Query("select 1").Query("select 2").Rst(),
+	} {
+		m := newSim(t)
+		m.hook = func(m *sim) {
+			if m.up && m.sess.clientGone != clientOpen && m.sess.Phase() >= Ready {
+				m.hook = nil
+				m.linkDown()
+			}
+		}
+		m.play(client, atOnce)
+		for range 600 {
+			m.env.Now += time.Second
+			m.turn()
+		}
+		if m.up || m.sess.Phase() == Over {
+			t.Fatalf("%s: phase %d, the intercept is there: %v", name, m.sess.Phase(), m.up)
+		}
+		m.linkUp()
+		m.settle(time.Minute)
+		m.executed(client.Expect)
+		if got, want := m.account(), "answered="+fmt.Sprint(len(client.Expect))+" session replayed"; got != want {
+			t.Errorf("%s: got %s, want %s", name, got, want)
+		}
+		m.over()
+	}
+}
+
 // TestReportsGetLost takes the intercept away between the packets it returned
 // and the report behind them: both come again.
 func TestReportsGetLost(t *testing.T) {

@@ -51,11 +51,13 @@ const (
 	// loginPatience is how long the target may take from our SYN to its OK: more
 	// than a SYN's repetitions take, which say more about the trouble.
 	loginPatience = 45 * time.Second
-	// closePatience is how long the target may take to end its side after ours.
-	closePatience = 10 * time.Second
+	// closePatience is how long the target may take to end its side after ours:
+	// longer than it takes to notice that the intercept is not heard any more, and
+	// the target then to repeat its FIN.
+	closePatience = 30 * time.Second
 	// resetPatience is how long a client's RST waits for the responses to what it
 	// sent before: a RST overtakes commands, and would lose them.
-	resetPatience = 5 * time.Second
+	resetPatience = 30 * time.Second
 )
 
 // Config is what all sessions share.
@@ -301,6 +303,9 @@ func (s *Session) Pause(e *Env) {
 func (s *Session) Resume(e *Env) {
 	s.headsAgain = 0
 	s.progressAt = e.Now
+	if s.goneAt != 0 {
+		s.goneAt = max(s.goneAt, e.Now+closePatience)
+	}
 	s.Conn.Resume(e.Now)
 }
 
