@@ -15,9 +15,10 @@ FUZZTIME  := 10s
 SOAK      := 10m
 FRESH     := 1m
 CHURN     := 30m
+ADOPT     := 2m
 E2E       := ./e2e/...
 
-.PHONY: help build demo lab-up lab-down test unit core e2e test-matrix soak churn reliability simulate race check vulncheck fuzz bench bench-lab clean
+.PHONY: help build demo lab-up lab-down test unit core e2e test-matrix soak churn adopt reliability simulate race check vulncheck fuzz bench bench-lab clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r t h; do printf 'make %-13s %s\n' "$$t" "$$h"; done
@@ -75,6 +76,10 @@ simulate: ## the simulation of the core with fresh seeds for FRESH=1m
 churn: ## sessions that come and go for CHURN=30m: memory and goroutines must not grow
 	@tools/setup test
 	@LAB=require CHURN=$(CHURN) $(GO) test -tags soak -v -count=1 -timeout 30h -run '^TestChurn$$' ./e2e
+
+adopt: ## sessions that were open before, used for ADOPT=2m rather than for a second
+	@tools/setup test
+	@LAB=require ADOPT=$(ADOPT) $(GO) test -v -count=1 -timeout 2h ./e2e/adopt
 
 reliability: ## what faults and outages do to a load, into docs/reliability.md; or the lines that match RUN=
 	@tools/setup test

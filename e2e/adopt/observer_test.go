@@ -15,7 +15,7 @@ func TestAdoptObserver(t *testing.T) {
 	for _, target := range []string{"mysql-9.7", "mariadb-11.8"} {
 		t.Run("mysql-9.7 to "+target, func(t *testing.T) {
 			l := raise(t, "mysql-9.7", target, "ON")
-			r, all := observed(t, l, "mysql2", "mariadb")
+			r, all := observed(t, l, func() []*pool { return pools(t, l, "mysql2", "mariadb") })
 			use(all)
 			empty(t, r)
 			result := r.Stop()
@@ -36,10 +36,10 @@ func TestAdoptObserver(t *testing.T) {
 
 // observed warms pools, and then starts a replay with an observer that has asked
 // about every session.
-func observed(t *testing.T, l *lab.Lab, drivers ...string) (*labtest.Replay, []*pool) {
+func observed(t *testing.T, l *lab.Lab, pools func() []*pool) (*labtest.Replay, []*pool) {
 	t.Helper()
 	r := labtest.PrepareIn(t, l, poolTable)
-	all := pools(t, l, drivers...)
+	all := pools()
 	copyPool(t, l)
 	run := lab.Run{Mrtecopy: []string{"--production-dsn", dsn(t, "127.0.0.1")}}
 	r.StartIntercept(run)
@@ -67,7 +67,7 @@ func TestAdoptLess(t *testing.T) {
 	} {
 		t.Run(tt.production+" with performance_schema "+tt.schema+" to "+tt.target, func(t *testing.T) {
 			l := raise(t, tt.production, tt.target, tt.schema)
-			r, all := observed(t, l, "mysql2")
+			r, all := observed(t, l, func() []*pool { return pools(t, l, "mysql2") })
 			use(all)
 			result := r.Stop()
 			r.Fair(result)

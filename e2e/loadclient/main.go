@@ -34,7 +34,7 @@ type client struct {
 	addr, user, password, schema string
 	other, otherPassword         string
 	queries, proxy, until        string
-	n, each, threads             int
+	n, each, threads, first      int
 	size                         int
 	seed                         uint64
 	pause, duration              time.Duration
@@ -46,6 +46,8 @@ type client struct {
 	began, ended time.Time  // of paced and crowd: of the load itself
 	latency      [3]float64 // of paced
 	temporary    bool
+	transactions bool
+	tls          bool
 
 	commands, connections, errors atomic.Int64
 }
@@ -80,6 +82,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	f.IntVar(&c.n, "n", 1, "how many: commands, connections or rows, as the kind has it")
 	f.IntVar(&c.each, "each", 1, "commands on each connection")
 	f.IntVar(&c.threads, "threads", 1, "how many at once")
+	f.IntVar(&c.first, "first", 0, "the number of the first session of a pool")
 	f.IntVar(&c.size, "size", 1000, "bytes of a value")
 	f.Uint64Var(&c.seed, "seed", 1, "what a random load is made of")
 	f.DurationVar(&c.pause, "pause", 0, "pause between commands, or how long to idle")
@@ -92,6 +95,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	f.StringVar(&c.proxy, "proxy", "", "what to send in front of the login, as a proxy does; Go's escapes")
 	f.StringVar(&c.until, "until", "", "the file for which a pool waits before it is used")
 	f.BoolVar(&c.temporary, "temporary", false, "temporary tables")
+	f.BoolVar(&c.transactions, "transactions", false, "transactions that are open while the pool is warm")
+	f.BoolVar(&c.tls, "tls", false, "TLS, without a look at the certificate")
 	f.BoolVar(&c.lax, "lax", false, "count errors and go on")
 	if f.Parse(args) != nil || f.NArg() != 1 || kinds[f.Arg(0)] == nil {
 		fmt.Fprintln(stderr, "usage: loadclient [flags] KIND")
@@ -151,6 +156,9 @@ func (c *client) open(ctx context.Context) (*session, error) {
 	cfg.Timeout = 10 * time.Second
 	cfg.CheckConnLiveness = false
 	cfg.Logger = &mysql.NopLogger{}
+	if c.tls {
+		cfg.TLSConfig = "skip-verify"
+	}
 	if err := cfg.Apply(mysql.EnableCompression(c.compress)); err != nil {
 		return nil, err
 	}

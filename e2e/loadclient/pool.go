@@ -12,7 +12,8 @@ import (
 // set, schema, session and user variables, prepared statements. It says "warm" on
 // standard error, waits until the file -until is there, and then uses each for -n
 // rounds, which write down what of the state the server still has. With -temporary
-// every second session has a temporary table.
+// every second session has a temporary table, with -transactions every third a
+// transaction open.
 func (c *client) pool(ctx context.Context) error {
 	sessions := make([]*pooled, c.threads)
 	for i := range sessions {
@@ -21,7 +22,7 @@ func (c *client) pool(ctx context.Context) error {
 			return err
 		}
 		defer s.Close()
-		sessions[i] = &pooled{session: s, nth: i}
+		sessions[i] = &pooled{session: s, nth: c.first + i}
 		if err := sessions[i].warm(ctx); err != nil {
 			return err
 		}
@@ -58,6 +59,9 @@ func (p *pooled) warm(ctx context.Context) error {
 	if p.c.temporary && p.nth%2 == 1 {
 		statements = append(statements, "CREATE TEMPORARY TABLE own (a INT)")
 	}
+	if p.begins() {
+		statements = append(statements, "START TRANSACTION", fmt.Sprintf("INSERT INTO pool (thread, round, word) VALUES (%d, -1, 'open')", p.nth))
+	}
 	for _, s := range statements {
 		if err := p.do(ctx, s); err != nil {
 			return err
@@ -76,6 +80,9 @@ func (p *pooled) warm(ctx context.Context) error {
 	}
 	return nil
 }
+
+// begins reports whether the session has a transaction open.
+func (p *pooled) begins() bool { return p.c.transactions && p.nth%3 == 0 }
 
 // use writes rows whose contents depend on what warm has set.
 func (p *pooled) use(ctx context.Context) error {
@@ -104,6 +111,16 @@ func (p *pooled) use(ctx context.Context) error {
 			return err
 		}
 		p.c.commands.Add(1)
+		if p.c.temporary && p.nth%2 == 1 {
+			if err := p.do(ctx, fmt.Sprintf("INSERT INTO own VALUES (%d)", i)); err != nil {
+				return err
+			}
+		}
+		if i == 0 && p.begins() {
+			if err := p.do(ctx, "COMMIT"); err != nil {
+				return err
+			}
+		}
 		p.c.rest(ctx)
 	}
 	return nil

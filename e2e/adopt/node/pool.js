@@ -43,6 +43,7 @@ async function open(driver, host, user, password) {
       await c.execute(insert, [thread, 10 * k + 2, null, 'null']);
       await c.execute(update, [k, thread, 10 * k + 1]);
       await c.query(`SELECT COUNT(*) FROM pool WHERE thread = ${thread}`);
+      await new Promise((r) => { setTimeout(r, 50); });
     }
   }));
   for (const c of pool) await c.end();

@@ -1,0 +1,68 @@
+package adopt
+
+import (
+	"os"
+	"testing"
+
+	"mrtecopy/internal/lab"
+	"mrtecopy/internal/lab/labtest"
+)
+
+// sysbench sends the types of its parameters with the first execution of each
+// statement, before mrtecopy starts, and its threads hardly rest. mrtecopy is
+// started again under the load: only what passed meanwhile is missing.
+func TestAdoptSysbench(t *testing.T) {
+	for _, target := range []string{"mysql-9.7", "mariadb-11.8"} {
+		t.Run("mysql-9.7 to "+target, func(t *testing.T) {
+			l := raise(t, "mysql-9.7", target, "ON")
+			must(t, l.FillBench(t.Context()))
+			r := labtest.PrepareIn(t, l)
+			const threads = 8
+			args := lab.BenchArgs("oltp_read_only", l.Production.V4.String(), threads, 600, "--rate=40")
+			load := l.Client.Command(t.Context(), "sysbench", args...)
+			must(t, load.Start())
+			waitFor(t, "its statements are prepared", func() bool {
+				c, err := r.Production.Since(t.Context())
+				return err == nil && c["Com_stmt_execute"] > 20*threads*10
+			})
+			run := lab.Run{Mrtecopy: []string{"--production-dsn", dsn(t, "127.0.0.1")}}
+			r.StartIntercept(run)
+			for n := int64(1); n <= 2; n++ {
+				r.StartMrtecopy(run)
+				executed := int64(-1)
+				waitFor(t, "the target executes statements", func() bool {
+					c, err := r.Target.Since(t.Context())
+					if executed < 0 {
+						executed = c["Com_stmt_execute"]
+					}
+					return err == nil && c["Com_stmt_execute"] > executed+20*threads*10
+				})
+				if n == 2 {
+					must(t, load.Process.Signal(os.Interrupt))
+					load.Wait() // it resets its connections
+					empty(t, r)
+				}
+				result, err := r.Mrtecopy.Stop(t.Context())
+				must(t, err)
+				r.Balanced(result)
+				s := &result.Summary
+				r.Only("skipped commands", s.Commands.Skipped)
+				if n == 1 {
+					delete(s.Commands.Lost, "not_sent") // by the end of the program
+				}
+				r.Only("lost commands", s.Commands.Lost)
+				r.Only("skipped sessions", s.Sessions.Skipped)
+				r.Only("lost sessions", s.Sessions.Lost)
+				if a := s.Sessions.Adopted; a.Whole+a.Partly != threads || s.Commands.Errors != 0 {
+					t.Errorf("%d sessions, adopted %+v, %d errors", threads, a, s.Commands.Errors)
+				}
+				if missing := s.Missing(); n == 2 && missing != "" {
+					t.Errorf("not all that was captured was replayed:\n%s", missing)
+				}
+				t.Logf("%d of %d commands answered; adopted %+v", s.Commands.Answered, s.Commands.Captured, s.Sessions.Adopted)
+			}
+			_, err := r.Intercept.Stop(t.Context())
+			must(t, err)
+		})
+	}
+}
