@@ -152,7 +152,7 @@ func pools(t *testing.T, l *lab.Lab, drivers ...string) (all []*pool) {
 	all = append(all, goPool(t, l, 20))
 	for i, driver := range drivers {
 		all = append(all, warm(t, l, []string{"NODE_PATH=" + l.File(".lab/node/node_modules")}, "node", l.File("e2e/adopt/node/pool.js"),
-			driver, host, lab.AppUser, lab.AppPassword, "15", fmt.Sprint(rounds(t)), []string{"1000", "2000"}[i], "UNTIL"))
+			driver, host, lab.AppUser, lab.AppPassword, "15", fmt.Sprint(rounds(t)), fmt.Sprint(pause.Milliseconds()), []string{"1000", "2000"}[i], "UNTIL"))
 	}
 	return all
 }

@@ -38,16 +38,14 @@ type client struct {
 	size                         int
 	seed                         uint64
 	pause, duration              time.Duration
-	prepared, compress, lax      bool
+	prepared, compress, lax, tls bool
+	temporary, transactions      bool
 	rate                         float64
 	what                         string
 	from                         []string
 
 	began, ended time.Time  // of paced and crowd: of the load itself
 	latency      [3]float64 // of paced
-	temporary    bool
-	transactions bool
-	tls          bool
 
 	commands, connections, errors atomic.Int64
 }

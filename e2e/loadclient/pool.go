@@ -56,7 +56,7 @@ func (p *pooled) warm(ctx context.Context) error {
 		fmt.Sprintf("SET time_zone = '+%02d:00', sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES', sql_safe_updates = 1, group_concat_max_len = %d", p.nth%12, 2000+p.nth),
 		fmt.Sprintf("SET @n = %d, @text = 'it''s \\ %d', @`odd ``name` = NULL, @bytes = X'00FF%02X'", 100+p.nth, p.nth, p.nth%256),
 	}
-	if p.c.temporary && p.nth%2 == 1 {
+	if p.owns() {
 		statements = append(statements, "CREATE TEMPORARY TABLE own (a INT)")
 	}
 	if p.begins() {
@@ -80,6 +80,9 @@ func (p *pooled) warm(ctx context.Context) error {
 	}
 	return nil
 }
+
+// owns reports whether the session has a temporary table.
+func (p *pooled) owns() bool { return p.c.temporary && p.nth%2 == 1 }
 
 // begins reports whether the session has a transaction open.
 func (p *pooled) begins() bool { return p.c.transactions && p.nth%3 == 0 }
@@ -111,7 +114,7 @@ func (p *pooled) use(ctx context.Context) error {
 			return err
 		}
 		p.c.commands.Add(1)
-		if p.c.temporary && p.nth%2 == 1 {
+		if p.owns() {
 			if err := p.do(ctx, fmt.Sprintf("INSERT INTO own VALUES (%d)", i)); err != nil {
 				return err
 			}

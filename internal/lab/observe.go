@@ -118,25 +118,13 @@ func (s *Server) Exec(ctx context.Context, statements ...string) error {
 
 // Empty ends the connections of all clients, which an earlier test may have left.
 func (s *Server) Empty(ctx context.Context) error {
-	const clients = " FROM information_schema.processlist WHERE host <> 'localhost' AND host <> ''"
 	for {
-		rows, err := s.db.QueryContext(ctx, "SELECT id"+clients)
-		if err != nil {
-			return fmt.Errorf("clients of %s: %w", s.host.Name, err)
-		}
-		var ids []int64
-		for rows.Next() {
-			var id int64
-			if err := rows.Scan(&id); err != nil {
-				return err
-			}
-			ids = append(ids, id)
-		}
-		if err := rows.Err(); err != nil || len(ids) == 0 {
+		ids, err := s.column(ctx, "SELECT id FROM information_schema.processlist WHERE host <> 'localhost' AND host <> ''")
+		if err != nil || len(ids) == 0 {
 			return err
 		}
 		for _, id := range ids {
-			s.db.ExecContext(ctx, fmt.Sprintf("KILL %d", id)) // an error: it has gone
+			s.db.ExecContext(ctx, "KILL "+id) // an error: it has gone
 		}
 		select {
 		case <-time.After(20 * time.Millisecond):
@@ -163,21 +151,27 @@ func (s *Server) Text(ctx context.Context, query string, args ...any) (text stri
 	return text, nil
 }
 
-// Checksums returns CHECKSUM TABLE of every table of a schema.
-func (s *Server) Checksums(ctx context.Context, schema string) (map[string]int64, error) {
-	tables, err := s.db.QueryContext(ctx, "SELECT table_name FROM information_schema.tables WHERE table_schema = ?", schema)
+// column asks for the texts of one column.
+func (s *Server) column(ctx context.Context, query string, args ...any) (all []string, err error) {
+	rows, err := s.db.QueryContext(ctx, query, args...)
 	if err != nil {
-		return nil, fmt.Errorf("tables of %s on %s: %w", schema, s.host.Name, err)
+		return nil, fmt.Errorf("on %s: %s: %w", s.host.Name, query, err)
 	}
-	var names []string
-	for tables.Next() {
-		var name string
-		if err := tables.Scan(&name); err != nil {
+	defer rows.Close()
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
 			return nil, err
 		}
-		names = append(names, name)
+		all = append(all, text)
 	}
-	if err := tables.Err(); err != nil {
+	return all, rows.Err()
+}
+
+// Checksums returns CHECKSUM TABLE of every table of a schema.
+func (s *Server) Checksums(ctx context.Context, schema string) (map[string]int64, error) {
+	names, err := s.column(ctx, "SELECT table_name FROM information_schema.tables WHERE table_schema = ?", schema)
+	if err != nil {
 		return nil, err
 	}
 	sums := map[string]int64{}

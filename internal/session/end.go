@@ -42,7 +42,7 @@ func (s *Session) clientEnded(e *Env, how clientEnd) {
 		p.in.Discard(&e.Pool, p.in.Len()) // it left in the middle of a packet
 	}
 	if how == clientRST && s.phase != Over {
-		s.goneAt = e.Now + resetPatience
+		s.goneAt = e.Now + closePatience
 	}
 	s.advance(e)
 }
@@ -77,10 +77,11 @@ func (s *Session) close(e *Env) {
 
 // patienceOver ends what waited for the target after the client's end.
 func (s *Session) patienceOver(e *Env) {
-	if s.goneAt = 0; s.Conn.Paused() { // whatever the target does, nobody sees it
+	if s.Conn.Paused() { // whatever the target does, nobody sees it
 		s.goneAt = e.Now + closePatience
 		return
 	}
+	s.goneAt = 0
 	if s.queue.len() == 0 && s.phase == Closing {
 		// Everything was answered; only the target's FIN is missing.
 		e.Out.Segments = s.Conn.Abort(&e.Pool, e.Out.Segments)

@@ -51,13 +51,11 @@ const (
 	// loginPatience is how long the target may take from our SYN to its OK: more
 	// than a SYN's repetitions take, which say more about the trouble.
 	loginPatience = 45 * time.Second
-	// closePatience is how long the target may take to end its side after ours:
-	// longer than it takes to notice that the intercept is not heard any more, and
-	// the target then to repeat its FIN.
+	// closePatience is how long the target may take to end its side after ours, and
+	// a client's RST waits for the responses to what it sent before: it overtakes
+	// commands, and would lose them. It takes less to notice that the intercept is
+	// not heard any more, and the target then to repeat what it said.
 	closePatience = 30 * time.Second
-	// resetPatience is how long a client's RST waits for the responses to what it
-	// sent before: a RST overtakes commands, and would lose them.
-	resetPatience = 30 * time.Second
 )
 
 // Config is what all sessions share.

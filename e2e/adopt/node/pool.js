@@ -1,9 +1,10 @@
 // A pool of mysql2 or mariadb that is warm before it is used.
 //
-//   node pool.js DRIVER HOST USER PASSWORD CONNECTIONS ROUNDS FIRST UNTIL
+//   node pool.js DRIVER HOST USER PASSWORD CONNECTIONS ROUNDS PAUSE FIRST UNTIL
 //
 // Each connection sets variables and prepares statements; then "warm" is said, and
 // once the file UNTIL is there each is used. Rows have the threads FIRST and on.
+// It rests for PAUSE milliseconds behind each round.
 'use strict';
 const fs = require('fs');
 
@@ -22,7 +23,7 @@ async function open(driver, host, user, password) {
 }
 
 (async () => {
-  const [driver, host, user, password, connections, rounds, first, until] = process.argv.slice(2);
+  const [driver, host, user, password, connections, rounds, pause, first, until] = process.argv.slice(2);
   const pool = [];
   for (let i = 0; i < Number(connections); i += 1) {
     const c = await open(driver, host, user, password);
@@ -43,7 +44,7 @@ async function open(driver, host, user, password) {
       await c.execute(insert, [thread, 10 * k + 2, null, 'null']);
       await c.execute(update, [k, thread, 10 * k + 1]);
       await c.query(`SELECT COUNT(*) FROM pool WHERE thread = ${thread}`);
-      await new Promise((r) => { setTimeout(r, 50); });
+      await new Promise((r) => { setTimeout(r, Number(pause)); });
     }
   }));
   for (const c of pool) await c.end();
