@@ -162,7 +162,7 @@ func live(c *cli.Context, s surroundings) error {
 		if err != nil {
 			return err
 		}
-		cfg.Observer = observer.New(dsn, cfg.Log)
+		cfg.Observer = observer.New(dsn, int(cfg.MaxMemory/16), cfg.Log)
 	}
 	if cpus := runtime.GOMAXPROCS(0); cfg.Shards > cpus {
 		cfg.Log.Warn("more shards than CPUs: they wait for each other; lower --shards, or give the cgroup more", "shards", cfg.Shards, "cpus", cpus)

@@ -174,9 +174,7 @@ func (o *Observer) look(ctx context.Context, want []wire.Endpoint) (*Look, error
 	for client, c := range found {
 		again, ok := find(after, client)
 		same := ok && again.id == c.id && again.db == c.db && again.user == c.user
-		seen := &Seen{State: o.state(c, details[c.id]), Idle: same && c.idle && again.idle}
-		l.Told[client] = seen
-		o.kept += size(&seen.State)
+		l.Told[client] = &Seen{State: o.state(c, details[c.id]), Idle: same && c.idle && again.idle}
 	}
 	t := time.NewTimer(ringRest)
 	defer t.Stop()

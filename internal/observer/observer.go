@@ -31,9 +31,6 @@ const (
 	batch = 100
 	// maxAsked bounds the connections that wait for a look.
 	maxAsked = 8 << 10
-	// maxKept bounds the octets of what the looks at the start tell of connections
-	// that nobody has asked for yet.
-	maxKept = 32 << 20
 	// ringRest is how long the capture may take to hand over what it has captured:
 	// only behind it is known what passed during a look.
 	ringRest = 25 * time.Millisecond
@@ -44,6 +41,7 @@ type Observer struct {
 	config  *driver.Config
 	log     *slog.Logger
 	own     own
+	known   known
 	dialect atomic.Pointer[session.Dialect]
 
 	mu    sync.Mutex
@@ -58,7 +56,6 @@ type Observer struct {
 	pause   time.Duration
 	slowed  bool   // a query took long
 	said    string // the last error logged
-	kept    int
 }
 
 // A Seen is what one look saw of one connection.
@@ -68,11 +65,20 @@ type Seen struct {
 	Idle bool
 }
 
+// Size returns the octets that s takes, 0 for none.
+func (s *Seen) Size() int {
+	if s == nil {
+		return 0
+	}
+	return s.State.Size()
+}
+
 // A Look is what one look at production told.
 type Look struct {
 	Began, Ended time.Time
-	// Told has every connection that was asked for, by its client's end; nil:
-	// production does not know it. At the start all connections are asked for.
+	// Told has every connection that was looked for, by its client's end; nil:
+	// production does not know it. At the start all connections are looked for;
+	// what Told has of those that nobody asked for is kept for Recall.
 	// Where production knows only a client's name, its address is zero.
 	Told    map[wire.Endpoint]*Seen
 	Dialect *session.Dialect // nil: unknown
@@ -91,9 +97,11 @@ func ParseDSN(dsn string) (*driver.Config, error) {
 	return c, nil
 }
 
-// New returns an observer that has not asked yet.
-func New(c *driver.Config, log *slog.Logger) *Observer {
-	o := &Observer{config: c.Clone(), log: log, in: make(map[wire.Endpoint]bool), wake: make(chan struct{}, 1)}
+// New returns an observer that has not asked yet. What it keeps of connections that
+// nobody has asked for takes at most the given octets.
+func New(c *driver.Config, keep int, log *slog.Logger) *Observer {
+	o := &Observer{config: c.Clone(), log: log, in: make(map[wire.Endpoint]bool), wake: make(chan struct{}, 1),
+		known: known{told: make(map[wire.Endpoint]recalled), limit: keep}}
 	c = o.config
 	c.Logger = &driver.NopLogger{}
 	c.DialFunc = o.dial
@@ -158,7 +166,8 @@ func (o *Observer) Run(ctx context.Context, tell func(*Look)) {
 		}
 		if !first {
 			want := o.next()
-			if n := min(batch-len(want), len(rest)); o.kept < maxKept {
+			asked := len(want)
+			if n := min(batch-asked, len(rest)); !o.known.full() {
 				want, rest = append(want, rest[:n]...), rest[n:]
 			}
 			if len(want) == 0 && !o.await(ctx) {
@@ -167,6 +176,11 @@ func (o *Observer) Run(ctx context.Context, tell func(*Look)) {
 			if len(want) > 0 {
 				var look *Look
 				if look, err = o.look(ctx, want); err == nil {
+					for _, client := range want[asked:] {
+						if seen := look.Told[client]; seen != nil {
+							o.Remember(client, seen, look.Ended)
+						}
+					}
 					tell(look)
 					if open > 0 && len(rest) == 0 {
 						o.log.Info("what production knows of its open sessions is known", "sessions", open)

@@ -39,8 +39,6 @@ const (
 	cutText = 1024
 	// maxState bounds what one connection's set-up may take, in octets.
 	maxState = 1 << 20
-	// cell is what a text of a State takes beside its octets.
-	cell = 64
 )
 
 // state returns what brings a new connection to the state of c.
@@ -76,7 +74,7 @@ func (o *Observer) state(c conn, d *details) session.State {
 	slices.SortFunc(d.statements, func(a, b statement) int { return cmp.Compare(a.id, b.id) })
 	for _, s := range d.statements {
 		text := string(s.text)
-		if len(text) >= cutText || len(text) == 0 || size(&st) > maxState {
+		if len(text) >= cutText || len(text) == 0 || st.Size() > maxState {
 			text = ""
 			lack(true, ledger.LacksStatements)
 		}
@@ -217,18 +215,4 @@ func isNumber(s string) bool {
 		return false
 	}
 	return strings.Trim(whole+fraction, "0123456789") == ""
-}
-
-// size returns the octets that a state takes.
-func size(st *session.State) int {
-	n := len(st.Attributes) + len(st.User) + len(st.Schema) + cell
-	for _, texts := range [][]string{st.Before, st.After} {
-		for _, t := range texts {
-			n += len(t) + cell
-		}
-	}
-	for _, p := range st.Statements {
-		n += len(p.Text) + cell
-	}
-	return n
 }

@@ -50,7 +50,7 @@ type Config struct {
 	Shards          int
 	Ring            int   // octets of each interface's ring in each shard; 0: capture's default
 	StreamAbove     int   // octets from which a command is sent as it comes
-	MaxMemory       int64 // octets of captured and unacknowledged data, all shards together
+	MaxMemory       int64 // octets of captured and unacknowledged data, all shards together, and of what the Observer keeps
 	SessionMemory   int64 // of these, of one session; 0: half of a shard's share
 	MaxConnects     int   // connections opened on the target in a second
 	MaxSessions     int   // connections known at a time, all shards together

@@ -28,7 +28,9 @@ func (r *roster) join() bool {
 func (r *roster) leave() { r.n.Add(-1) }
 
 // memory returns the octets the shard's connections hold.
-func (s *shard) memory() int { return s.env.Pool.InUse() + s.env.Records + len(s.entries)*entryCost }
+func (s *shard) memory() int {
+	return s.env.Pool.InUse() + s.env.Records + len(s.entries)*entryCost + s.observed.held
+}
 
 // cost returns the octets e holds beside its entryCost.
 func (e *entry) cost() int { return e.sess.Storage() + e.stream.Storage() }
@@ -43,11 +45,11 @@ func (s *shard) account(e *entry) {
 // place makes room for one more connection, or says why there is none. Only one
 // whose beginning was captured is worth that another is forgotten for it.
 func (s *shard) place(opens bool) ledger.Reason {
-	if s.memory()+entryCost > s.budget && !(opens && s.evict()) {
+	if s.memory()+entryCost > s.budget && !(opens && s.evict(ledger.Memory)) {
 		s.fullMemory.warn(s, "memory limit reached: new sessions are skipped; raise --max-memory", "limit", s.budget)
 		return ledger.Memory
 	}
-	if !s.roster.join() && !(opens && s.evict() && s.roster.join()) {
+	if !s.roster.join() && !(opens && s.evict(ledger.SessionLimit) && s.roster.join()) {
 		s.fullRoster.warn(s, "session limit reached: new sessions are skipped; raise --max-sessions, and --max-memory with it", "limit", s.roster.limit)
 		return ledger.SessionLimit
 	}
@@ -57,9 +59,10 @@ func (s *shard) place(opens bool) ledger.Reason {
 // evict makes room for one session: it forgets a connection of which nothing is
 // expected, because it is not replayed, or because more than a second after its
 // SYN nothing followed. A flood of SYNs, or of stray data, fills the memory with
-// these. Some entries are looked at, in the map's random order. Those that Stop
-// left open have to stay, to be counted as such.
-func (s *shard) evict() bool {
+// these. One whose state is awaited is skipped for why. Some entries are looked at,
+// in the map's random order. Those that Stop left open have to stay, to be counted
+// as such.
+func (s *shard) evict(why ledger.Reason) bool {
 	if s.stage >= closing {
 		return false
 	}
@@ -69,6 +72,9 @@ func (s *shard) evict() bool {
 		silent := phase == session.Reading && e.seenAt+time.Second <= s.env.Now
 		if !e.dirty && !e.detached && (silent || phase == session.Over) && e.stream.Deadline() == 0 {
 			e.sess.ClientGone(&s.env)
+			if e.sess.AwaitsState() {
+				e.sess.Skip(&s.env, why)
+			}
 			s.take(e)
 			s.remove(e)
 			return true
@@ -99,13 +105,17 @@ func (s *shard) shed() {
 	if m := s.memory(); m <= s.budget || m < s.shedAbove && s.env.Now < s.shedNext {
 		return
 	}
-	for s.memory() > s.budget && s.evict() {
+	for s.memory() > s.budget && s.evict(ledger.Memory) {
 	}
 	if s.memory() <= s.budget {
 		return
 	}
 	for e := range s.entries {
-		if n := e.cost(); n > 0 && (e.sess.Undecided() || e.stream.Storage() > 0) {
+		n := e.cost()
+		if j := s.observed.joining[e]; j != nil {
+			n += j.seen.Size()
+		}
+		if n > 0 && (e.sess.Undecided() || e.stream.Storage() > 0) {
 			s.costly = append(s.costly, costly{e, n})
 		}
 	}
@@ -139,6 +149,7 @@ func (s *shard) checkSize(e *entry) {
 // giveUp ends e's replay and frees what it holds.
 func (s *shard) giveUp(e *entry, why ledger.Reason) {
 	e.sess.Lose(&s.env, why)
+	s.unask(e)
 	s.take(e)
 	e.stream.Release(&s.env.Pool)
 	s.account(e)

@@ -24,9 +24,9 @@ const (
 type observed struct {
 	*observer.Observer
 	dialect  *session.Dialect           // nil: unknown
-	known    map[wire.Endpoint]recalled // of connections that nothing was captured of so far
 	awaiting map[wire.Endpoint][]*entry // those whose answer is awaited
 	joining  map[*entry]*joining        // those that are not adopted yet
+	held     int                        // octets of what these were told
 }
 
 // A joining is a connection that the observer is asked about.
@@ -35,12 +35,6 @@ type joining struct {
 	seen   *observer.Seen // what it told last, while it is asked again
 	saidAt time.Duration  // when the last octets of the client were captured
 	tellBy time.Duration  // when what is known must be told
-}
-
-// A recalled is what a look at the start told, and when it had ended.
-type recalled struct {
-	*observer.Seen
-	ended time.Duration
 }
 
 // isObserver reports whether a client is the observer itself, which is not
@@ -52,27 +46,16 @@ func (s *shard) isObserver(client wire.Endpoint) bool {
 // observe begins the adoption of a connection that was open before, by what the
 // observer knows of it, or will find out.
 func (s *shard) observe(e *entry) {
-	if k, ok := s.recall(e.key.Src); ok && k.Idle && k.ended < s.env.At {
+	seen, ended, ok := s.observed.Recall(e.key.Src)
+	if ok && seen.Idle && ended.Sub(s.clock.start) < s.env.At {
 		// It slept when it was looked at, and this is the first that is captured of
 		// it since.
-		s.adoptSeen(e, k.Seen, true)
+		s.adoptSeen(e, seen, true)
 		return
 	}
 	j := &joining{tellBy: s.env.Now + observerPatience}
 	s.observed.joining[e] = j
 	s.ask(e, j)
-}
-
-// recall takes what was told of a client at the start.
-func (s *shard) recall(client wire.Endpoint) (k recalled, ok bool) {
-	o := &s.observed
-	for _, c := range []wire.Endpoint{client, observer.ByPort(client)} {
-		if k, ok = o.known[c]; ok {
-			delete(o.known, c)
-			return k, true
-		}
-	}
-	return k, false
 }
 
 // ask asks the observer about a connection, without waiting.
@@ -88,15 +71,15 @@ func (s *shard) looked(l *observer.Look) {
 	if l.Dialect != nil && o.dialect == nil {
 		o.dialect = l.Dialect
 	}
-	began, ended := l.Began.Sub(s.clock.start), l.Ended.Sub(s.clock.start)
+	began := l.Began.Sub(s.clock.start)
 	for client, seen := range l.Told {
 		waiting := o.awaiting[client]
 		delete(o.awaiting, client)
 		for _, e := range waiting {
 			s.tell(e, seen, began)
 		}
-		if seen != nil && s.stage == running && !s.captured(client) {
-			o.known[client] = recalled{seen, ended}
+		if s.captured(client) {
+			o.Recall(client) // nobody will
 		}
 	}
 }
@@ -131,16 +114,22 @@ func (s *shard) tell(e *entry, seen *observer.Seen, began time.Duration) {
 	if seen == nil {
 		seen = j.seen // its client has left meanwhile
 	}
-	j.seen = nil
+	s.hold(j, nil)
 	switch {
 	case !quiet && j.asks < maxAsks:
-		j.seen = seen
+		s.hold(j, seen)
 		s.ask(e, j)
 	case seen != nil:
 		s.adoptSeen(e, seen, quiet)
 	default:
 		s.adoptBare(e)
 	}
+}
+
+// hold keeps what was told of a connection while it is asked about again.
+func (s *shard) hold(j *joining, seen *observer.Seen) {
+	s.observed.held += seen.Size() - j.seen.Size()
+	j.seen = seen
 }
 
 // adoptSeen adopts a connection with its state; quiet says that it is as it was
@@ -175,9 +164,11 @@ func (s *shard) notTold(e *entry) {
 // unask forgets that the observer was asked about a connection.
 func (s *shard) unask(e *entry) {
 	waiting := s.observed.awaiting
-	if s.observed.joining[e] == nil {
+	j := s.observed.joining[e]
+	if j == nil {
 		return
 	}
+	s.hold(j, nil)
 	delete(s.observed.joining, e)
 	rest := slices.DeleteFunc(waiting[e.key.Src], func(o *entry) bool { return o == e })
 	if len(rest) == 0 {

@@ -160,7 +160,7 @@ func openShards(c Config, p plan) (shards []*shard, err error) {
 func newShard(c *Config, index int, servers []netip.Addr, ids *connections, known *roster) *shard {
 	s := &shard{
 		index: index, port: c.Port, servers: addrSet(servers), target: wire.EndpointFrom(c.Target),
-		budget: int(c.MaxMemory) / c.Shards, roster: known, log: c.Log, drain: c.Drain,
+		budget: (int(c.MaxMemory) - c.Observer.Keeps()) / c.Shards, roster: known, log: c.Log, drain: c.Drain,
 		opens:    newBucket(c.MaxConnects / c.Shards),
 		guard:    guard{bucket: newBucket(guardFactor * c.MaxConnects / c.Shards)},
 		clock:    newClock(),
@@ -176,7 +176,6 @@ func newShard(c *Config, index int, servers []netip.Addr, ids *connections, know
 	s.adoptRules, s.adoptSchema = c.AdoptRules, c.AdoptSchema
 	s.observed = observed{
 		Observer: c.Observer,
-		known:    make(map[wire.Endpoint]recalled),
 		awaiting: make(map[wire.Endpoint][]*entry),
 		joining:  make(map[*entry]*joining),
 	}

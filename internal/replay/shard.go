@@ -332,7 +332,7 @@ func (s *shard) newEntry(key wire.Flow, opens bool) *entry {
 	if e.sess.AwaitsState() {
 		s.adopt(e)
 	} else if s.observed.Observer != nil {
-		s.recall(key.Src) // another connection's
+		s.observed.Recall(key.Src) // another connection's
 	}
 	return e
 }
@@ -397,10 +397,10 @@ func (s *shard) idleDeadline(e *entry) time.Duration {
 	switch {
 	case e.reg == registering && e.sess.Phase() != session.Over:
 		return e.askedAt + registerPatience
-	case e.detached:
-		return 0
 	case e.sess.Joining():
 		return s.joinDeadline(e)
+	case e.detached:
+		return 0
 	case e.sess.Phase() == session.Reading:
 		return e.seenAt + loginPatience
 	case e.sess.Finished():

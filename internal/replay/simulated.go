@@ -10,6 +10,7 @@ import (
 	"mrtecopy/internal/capture"
 	"mrtecopy/internal/control"
 	"mrtecopy/internal/ledger"
+	"mrtecopy/internal/observer"
 	"mrtecopy/internal/rawsend"
 	"mrtecopy/internal/session"
 	"mrtecopy/internal/wire"
@@ -43,13 +44,13 @@ func NewSimulated(c Config, own netip.Addr, mtu int, send func(packet []byte)) *
 
 // Begin begins a turn at now, a reading of the simulation's clock, which is not 0.
 func (m *Simulated) Begin(now time.Duration) {
-	m.now = simulatedStart.Add(now)
+	m.now = SimulatedTime(now)
 	m.s.env.Now = now
 }
 
 // Frame takes a frame, which was captured at the time at.
 func (m *Simulated) Frame(ip []byte, size int, at time.Duration) {
-	m.s.frame(&capture.Frame{IP: ip, Size: size, Stamp: simulatedStart.Add(at).UnixNano()})
+	m.s.frame(&capture.Frame{IP: ip, Size: size, Stamp: SimulatedTime(at).UnixNano()})
 }
 
 // LinkUp says that an intercept is connected, LinkDown that the connection has
@@ -65,6 +66,12 @@ func (m *Simulated) LinkDown() {
 
 // Messages takes a batch of the intercept's.
 func (m *Simulated) Messages(batch []byte) error { return m.s.messages(batch) }
+
+// Looked gives the shard what the observer saw.
+func (m *Simulated) Looked(l *observer.Look) { m.s.looked(l) }
+
+// SimulatedTime is the wall clock's time when a simulation's shows now.
+func SimulatedTime(now time.Duration) time.Time { return simulatedStart.Add(now) }
 
 // Stop asks the shard to stop capturing and to let the target catch up.
 func (m *Simulated) Stop() {
@@ -142,8 +149,12 @@ func (s *shard) check() error {
 		}
 	}
 	storage := 0
+	held := 0
 	for e := range s.entries {
 		storage += e.sess.Storage() + e.stream.Storage()
+		if j := s.observed.joining[e]; j != nil {
+			held += j.seen.Size()
+		}
 		phase := e.sess.Phase()
 		var wrong string
 		switch {
@@ -168,6 +179,14 @@ func (s *shard) check() error {
 	}
 	if n := s.env.Pool.InUse() + s.env.Records; n != storage {
 		return fmt.Errorf("%d octets of storage are counted, sessions hold %d", n, storage)
+	}
+	if s.observed.held != held {
+		return fmt.Errorf("%d octets of what was told are counted, %d are there", s.observed.held, held)
+	}
+	for e := range s.observed.joining {
+		if _, ok := s.entries[e]; !ok {
+			return fmt.Errorf("%v is forgotten, and asked about", e.key.Src)
+		}
 	}
 	return s.balance()
 }

@@ -1,6 +1,8 @@
 package session
 
 import (
+	"unsafe"
+
 	"mrtecopy/internal/buffer"
 	"mrtecopy/internal/ledger"
 	"mrtecopy/internal/mysql"
@@ -26,6 +28,24 @@ type State struct {
 
 	Completeness ledger.Completeness
 	Lacks        ledger.Lacks
+}
+
+// Size returns the octets that st takes, 0 for none.
+func (st *State) Size() int {
+	if st == nil {
+		return 0
+	}
+	const cell = 32 // of a text, beside its octets
+	n := int(unsafe.Sizeof(*st)) + len(st.Attributes) + len(st.User) + len(st.Schema)
+	for _, texts := range [][]string{st.Before, st.After} {
+		for _, t := range texts {
+			n += len(t) + cell
+		}
+	}
+	for _, p := range st.Statements {
+		n += len(p.Text) + cell
+	}
+	return n
 }
 
 // A Prepared is a statement that the client prepared before.
@@ -59,6 +79,14 @@ const assumedExtended = mysql.MariaDBStmtBulk | mysql.MariaDBBulkUnitResults
 // utf8mb4GeneralCI is the collation with which an adopted session logs in: what
 // its client has is set behind the login, as far as it is known.
 const utf8mb4GeneralCI = 45
+
+// storage returns the octets of what awaits a command's beginning.
+func (a *adoption) storage() int {
+	if a == nil {
+		return 0
+	}
+	return a.state.Size()
+}
 
 // joins begins a session that was open before: its next command is looked for,
 // and Adopt is awaited.

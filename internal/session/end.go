@@ -203,6 +203,9 @@ func (s *Session) over(e *Env) {
 	s.queue.clear()
 	s.statements = nil
 	s.login = nil
+	if s.adopted != nil {
+		s.adopted.state = nil
+	}
 	s.relogin = false
 	s.in.Discard(&e.Pool, s.reader.at)
 	s.reader.at = 0

@@ -231,7 +231,7 @@ func (s *Session) Storage() int {
 
 // records returns the octets of storage that are not the Pool's.
 func (s *Session) records() int {
-	return s.queue.storage() + s.statements.storage() + s.login.storage()
+	return s.queue.storage() + s.statements.storage() + s.login.storage() + s.adopted.storage()
 }
 
 // account brings Env.Records up to date.
