@@ -65,12 +65,15 @@ func (t *Tracker) resultPacket(h Header, p []byte, out []Event) (verdict, []Even
 	}
 	// int<lenenc> columns | with flagMetadataByte: int<1> whether definitions follow
 	// (MySQL's manual has the two the other way round, but not its server).
-	const maxCount = 3 // fc int<2>: there can be 4,096 columns
+	const (
+		maxCount = 3 // fc int<2>: there can be 4,096 columns
+		twoBytes = 0xfc
+	)
 	if len(p) < min(h.Length, maxCount+1) {
 		return more, out
 	}
 	columns, rest, ok := cutLenenc(p)
-	if !ok || columns == 0 || columns > 0xffff {
+	if !ok || columns == 0 || p[0] > twoBytes {
 		return t.fail(), out
 	}
 	t.columns = uint16(columns)
