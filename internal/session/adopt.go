@@ -60,7 +60,8 @@ type adoption struct {
 	joined       bool   // a command's beginning was found
 	missed       bool   // octets were not captured before that
 	gapped       bool   // or behind it
-	setup        int    // records of the set-up that were not answered
+	held         held
+	setup        int // records of the set-up that were not answered
 	completeness ledger.Completeness
 	lacks        ledger.Lacks
 }
@@ -231,12 +232,27 @@ func (t *statements) fresh() {
 	}
 }
 
-// anew says that cmd was sent, which may end all that is not known of an adopted
-// session.
-func (s *Session) anew(cmd mysql.Command) {
-	resets := cmd == mysql.ComChangeUser || cmd == mysql.ComResetConnection && s.production != nil
-	if resets && s.adopted != nil && !s.adopted.gapped {
-		s.statements.fresh()
+// renews reports whether cmd ends all that is not known of an adopted session.
+func (s *Session) renews(cmd mysql.Command) bool {
+	if s.adopted == nil || s.adopted.gapped {
+		return false
+	}
+	return cmd == mysql.ComChangeUser || cmd == mysql.ComResetConnection && s.production != nil && s.production.resets()
+}
+
+// renewing says that such a command was read: what is read behind it can name no
+// statement that was prepared before the adoption, what was read before it can.
+func (s *Session) renewing(cmd mysql.Command) {
+	if t := s.statements; t != nil && s.renews(cmd) {
+		t.earlier = t.earlier || t.holes
+		t.fresh()
+	}
+}
+
+// renewed says that it was sent.
+func (s *Session) renewed(cmd mysql.Command) {
+	if t := s.statements; t != nil && s.renews(cmd) {
+		t.earlier = false
 	}
 }
 

@@ -149,5 +149,9 @@ func (s *Session) packedBoundary(e *Env, b []byte, ack seq.Num) bool {
 	body := b[mysql.CompressedHeaderSize : mysql.CompressedHeaderSize+h.Length]
 	s.packed.learn(h, body)
 	plain, err := e.Decompressor.Packet(s.packed.how, h, body)
-	return err == nil && (h.Uncompressed > 0 || s.resumes(e, plain, ack, ack))
+	if err != nil || h.Uncompressed > 0 {
+		return err == nil
+	}
+	_, ok = s.resumes(e, plain, ack, ack)
+	return ok
 }

@@ -440,7 +440,9 @@ func (t *statements) identify(now time.Duration, u use) (*statement, gate) {
 		return nil, gateProductionID
 	}
 	t.vain = u.id
-	t.trustOutcomes(u.id)
+	if !t.earlier {
+		t.trustOutcomes(u.id)
+	}
 	if s := t.find(u.id); s != nil {
 		return s, gateNone
 	}
@@ -459,7 +461,7 @@ func (t *statements) identify(now time.Duration, u use) (*statement, gate) {
 // neighbours' ids it lies; or where the neighbours' show that there were no
 // others in between, to the one in its place.
 func (t *statements) infer(u use) *statement {
-	if t.holes || slices.ContainsFunc(t.answers, func(a answer) bool { return a.id != 0 }) {
+	if t.holes || t.earlier || slices.ContainsFunc(t.answers, func(a answer) bool { return a.id != 0 }) {
 		return nil
 	}
 	var only, below *statement

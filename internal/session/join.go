@@ -6,22 +6,78 @@ import (
 	"mrtecopy/internal/seq"
 )
 
+// A held is what came last of a session that has not joined, for a client may send
+// a header by itself, or a compressed packet's in a segment of its own.
+type held struct {
+	b     [mostHeld]byte
+	n     int
+	end   seq.Num // the client's sequence number behind it
+	whole bool    // it is all of one segment, or of several
+}
+
+// mostHeld is less than the compressed packet has whose kind is certain, and more
+// than any header.
+const mostHeld = mysql.CompressedHeaderSize + mysql.HeaderSize
+
+// with returns b with what is held in front of it; nil if it does not follow on
+// that.
+func (h *held) with(b []byte, end seq.Num) []byte {
+	if h.n == 0 || end.Add(-len(b)) != h.end {
+		return nil
+	}
+	return append(h.b[:h.n:h.n], b...)
+}
+
+// hold holds the end of b. It reports whether that is all of it.
+func (h *held) hold(b []byte, end seq.Num) bool {
+	h.n = copy(h.b[:], b[max(0, len(b)-mostHeld):])
+	h.end, h.whole = end, h.n == len(b)
+	return h.whole
+}
+
 // resumes reports whether reading can go on with b, captured in one piece behind
-// what was not captured.
-func (s *Session) resumes(e *Env, b []byte, ack, end seq.Num) bool {
+// what was not captured. It returns b with what belongs in front of it.
+func (s *Session) resumes(e *Env, b []byte, ack, end seq.Num) (from []byte, ok bool) {
 	a := s.adopted
 	if a == nil || a.joined {
-		return s.boundary(b, ack)
-	}
-	if s.packed == nil && s.otherwise(e, b, ack, end) {
-		return false
+		return b, s.boundary(b, ack)
 	}
 	quiet := a.state != nil && a.state.Quiet && !a.missed
+	if s.packed != nil {
+		ok = s.joinsWith(e, b, ack, quiet)
+		a.missed = !ok // what comes next may not be a command's beginning
+		return b, ok
+	}
+	maybe := [][]byte{b}
+	last := a.held.with(b, end)
+	if n := len(last) - len(b) - mysql.CompressedHeaderSize; n >= 0 {
+		if is, _ := compressed(e, last[n:]); is && s.otherwise(e, last[n:], ack, end, quiet) {
+			return nil, false
+		}
+	}
+	if last != nil && a.held.whole {
+		maybe = [][]byte{last, b}
+	}
+	for _, from := range maybe {
+		if !s.otherwise(e, from, ack, end, quiet) {
+			if s.joinsWith(e, from, ack, quiet) {
+				return from, true
+			}
+		} else if s.packed != nil || s.reader.mode != resync {
+			return nil, false
+		}
+	}
+	a.missed = !a.held.hold(maybe[0], end) || !quiet
+	return nil, false
+}
+
+// joinsWith reports whether the session can be joined at the beginning of b, and
+// joins it.
+func (s *Session) joinsWith(e *Env, b []byte, ack seq.Num, quiet bool) bool {
+	a, r := s.adopted, &s.reader
 	if !(quiet && begins(b)) && !s.boundary(b, ack) {
-		a.missed = true // what comes next may not be a command's beginning
 		return false
 	}
-	r := &s.reader
 	r.mode = readCommands
 	switch {
 	case !quiet:
@@ -46,8 +102,9 @@ func begins(b []byte) bool {
 }
 
 // otherwise handles octets of a client that does not speak plainly: it looks
-// whether b, captured in one piece, is TLS or compressed.
-func (s *Session) otherwise(e *Env, b []byte, ack, end seq.Num) bool {
+// whether b, captured in one piece, is TLS or compressed. Where the session was
+// quiet, b is the beginning of a packet, even if not all of it.
+func (s *Session) otherwise(e *Env, b []byte, ack, end seq.Num, quiet bool) bool {
 	switch tls, certain := tlsRecord(b); {
 	case certain:
 		s.reader.mode = readNothing
@@ -57,8 +114,8 @@ func (s *Session) otherwise(e *Env, b []byte, ack, end seq.Num) bool {
 		return true
 	}
 	is, maybe := compressed(e, b)
-	if is {
-		s.packed = &packed{how: mysql.CompressionZlib, lost: true, unsure: true}
+	if is || maybe && quiet {
+		s.packed = &packed{how: mysql.CompressionZlib, lost: !quiet, unsure: true}
 		s.packedData(e, b, ack, end)
 	}
 	return is || maybe
@@ -92,7 +149,8 @@ func compressed(e *Env, b []byte) (is, maybe bool) {
 	body := b[mysql.CompressedHeaderSize:]
 	switch {
 	case h.Uncompressed == 0: // as a plain packet it would be a COM_SLEEP, which no client sends
-		return begins(body), false
+		p, _ := mysql.ParseHeader(body)
+		return begins(body) && mysql.HeaderSize+p.Length <= h.Length, false
 	case len(body) < h.Length:
 		_, ok := compressionOf(body)
 		return false, ok && h.Uncompressed > h.Length

@@ -79,8 +79,11 @@ func (s *Session) Data(e *Env, b []byte, ack, end seq.Num) {
 
 // plain is Data without compression.
 func (s *Session) plain(e *Env, b []byte, ack, end seq.Num) {
-	if s.reader.mode == resync && !s.resumes(e, b, ack, end) {
-		return
+	if s.reader.mode == resync {
+		var ok bool
+		if b, ok = s.resumes(e, b, ack, end); !ok {
+			return
+		}
 	}
 	s.reader.acked, s.reader.end = ack, end
 	if !s.accepted && s.reader.mode >= readAuth && s.authAck.Before(ack) {
@@ -296,6 +299,7 @@ func (s *Session) command(e *Env, cmd mysql.Command, size, left int, f recordFla
 		return false
 	}
 	f |= counts
+	s.renewing(cmd)
 	at := s.asks(cmd)
 	switch {
 	case f&open != 0 && (cmd == mysql.ComChangeUser || s.wantsWhole(cmd)):

@@ -267,7 +267,7 @@ func (s *Session) emit(e *Env, rec *record, b []byte) {
 			return
 		}
 		s.statements.sent(rec.cmd)
-		s.anew(rec.cmd)
+		s.renewed(rec.cmd)
 		if rec.cmd.HasResponse() {
 			for range rec.more + 1 {
 				e.Out.Kinds = append(e.Out.Kinds, byte(rec.kind))

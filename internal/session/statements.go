@@ -130,6 +130,7 @@ type statements struct {
 	settled uint32      // so many of the client's commands production has answered, as far as this shows it
 	holes   bool        // octets were not captured, which may have held a PREPARE
 	gapped  bool        // and no command was behind them yet
+	earlier bool        // what waits to be sent may name statements from before the session was adopted
 
 	sweptErr bool    // a PREPARE that production refused was swept
 	sweptAt  seq.Num // where the ERR began, of the last one
@@ -380,7 +381,7 @@ func (t *statements) gate(now time.Duration, u use, mariadb bool) gate {
 		return gateRefused
 	case s != nil:
 		return gateNone
-	case t.holes, t.candidates(u, refused):
+	case t.holes, t.earlier, t.candidates(u, refused):
 		if u.closes {
 			return gateRefused // that it stays open changes nothing that the client sees
 		}
@@ -441,6 +442,9 @@ func (t *statements) sweep() {
 		}
 		if s.flags&failed != 0 {
 			t.sweptErr, t.sweptAt = true, s.refusedAt
+		}
+		if done && len(t.answers) > 0 { // one of these may be its
+			t.answers = slices.DeleteFunc(t.answers, func(a answer) bool { return s.fits(&a) })
 		}
 		if i < sentTo {
 			t.sentTo--

@@ -113,7 +113,8 @@ func (s *Session) sendStatement(e *Env, cmd mysql.Command, b []byte, st *stateme
 		s.statements.close(st)
 	case mysql.ComStmtSendLongData:
 		if len(b) >= at+6 {
-			st.addLongData(binary.LittleEndian.Uint16(b[at+4:]), s.stripping() || st.untyped)
+			reads := s.stripping() || st.untyped || s.puzzling(st) // its executions, for which they are needed
+			st.addLongData(binary.LittleEndian.Uint16(b[at+4:]), reads)
 		}
 	case mysql.ComStmtReset:
 		st.tainted = false

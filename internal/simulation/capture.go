@@ -12,6 +12,7 @@ import (
 type Capture struct {
 	Gaps bool // frames are missed
 	Cuts bool // frames are captured in part
+	Late bool // the capture began later
 }
 
 // OnTheWire makes segments of what a client did, as they are captured between a
@@ -20,8 +21,10 @@ type Capture struct {
 func OnTheWire(r *rand.Rand, c *Client, flow wire.Flow, how Capture) (segs []wire.Segment) {
 	first := c.Items[0]
 	start := first.End.Add(-len(first.B))
-	segs = append(segs, wire.Segment{Flow: flow, Seq: start.Add(-1), Flags: wire.SYN})
-	if g := c.Greeting; g != nil {
+	if !how.Late {
+		segs = append(segs, wire.Segment{Flow: flow, Seq: start.Add(-1), Flags: wire.SYN})
+	}
+	if g := c.Greeting; g != nil && !how.Late {
 		b := g.Append(nil)
 		segs = append(segs, wire.Segment{Flow: flow.Reverse(), Seq: first.Ack.Add(-len(b) - mysql.HeaderSize), Ack: start, Flags: wire.ACK,
 			Payload: append(mysql.AppendHeader(nil, len(b), 0), b...)})

@@ -3,6 +3,7 @@ package simulation
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"strings"
 
 	"mrtecopy/internal/mysql"
@@ -32,6 +33,33 @@ type Client struct {
 	attributes bool              // query attributes are in effect on production
 	How        mysql.Compression // of the packets behind the login
 	LoggedIn   bool
+
+	user, schema string
+	Pauses       []Pause
+}
+
+// A Pause is a moment in which the client has nothing under way: what was done
+// until then, and the state of its session.
+type Pause struct {
+	items, expected   int
+	commands, leftOut uint64
+	User, Schema      string
+	Statements        map[uint32]string
+}
+
+// Pause notes that the client pauses.
+func (c *Client) Pause() {
+	if len(c.long) > 0 {
+		return // a part of an execution was sent
+	}
+	c.Pauses = append(c.Pauses, Pause{len(c.Items), len(c.Expect), c.Commands, c.LeftOut, c.user, c.schema, maps.Clone(c.Statements)})
+}
+
+// Since forgets what was done before a pause.
+func (c *Client) Since(p *Pause) {
+	c.Items, c.Expect = c.Items[p.items:], c.Expect[p.expected:]
+	c.Commands -= p.commands
+	c.LeftOut -= p.leftOut
 }
 
 type ItemKind uint8
@@ -117,6 +145,7 @@ var TestLogin = mysql.Login{
 func (c *Client) Login() *Client { return c.LoginAs(TestLogin) }
 
 func (c *Client) LoginAs(l mysql.Login) *Client {
+	c.user, c.schema = l.User, l.Schema
 	c.Packet(1, l.Append(nil))
 	c.Answer(11)
 	c.LoggedIn = true
@@ -287,6 +316,7 @@ func (c *Client) ChangeUser(user, schema string) *Client {
 	c.Packet(2, []byte("twenty octets, truly"))
 	c.Answer(11)
 	clear(c.Statements)
+	c.user, c.schema = user, schema
 	return c
 }
 

@@ -78,23 +78,22 @@ func compress(how mysql.Compression, b []byte) []byte {
 	return packed.Bytes()
 }
 
-// Compressed returns b in compressed packets; what is short stays plain, as
-// clients leave it.
+// Compressed returns b in compressed packets; what is short, or does not become
+// shorter, stays plain, as clients leave it.
 func Compressed(how mysql.Compression, b []byte, sequence uint8) (out []byte) {
 	const most = 1<<24 - 1
 	for len(b) > 0 {
 		part := b[:min(len(b), most)]
 		b = b[len(part):]
 		const short = 50
-		if len(part) < short {
-			out = append(out, byte(len(part)), byte(len(part)>>8), byte(len(part)>>16), sequence, 0, 0, 0)
-			out = append(out, part...)
-			sequence++
-			continue
+		packed, size := part, 0
+		if len(part) >= short {
+			if p := compress(how, part); len(p) < len(part) {
+				packed, size = p, len(part)
+			}
 		}
-		packed := compress(how, part)
 		n := len(packed)
-		out = append(out, byte(n), byte(n>>8), byte(n>>16), sequence, byte(len(part)), byte(len(part)>>8), byte(len(part)>>16))
+		out = append(out, byte(n), byte(n>>8), byte(n>>16), sequence, byte(size), byte(size>>8), byte(size>>16))
 		out = append(out, packed...)
 		sequence++
 	}

@@ -23,6 +23,7 @@ type host struct {
 // A service is a server that let a client in.
 type service struct {
 	server *Server
+	from   wire.Endpoint
 	client *captured // whose commands it executes; nil: nobody logged in yet
 	seen   int       // of server.Executed
 	at     int       // where in client.expect
@@ -63,7 +64,7 @@ func (h *host) receive(b []byte) {
 		}
 		p = fresh
 		h.peers[s.Src] = p
-		h.served = append(h.served, &service{server: &v})
+		h.served = append(h.served, &service{server: &v, from: s.Src})
 	}
 	h.say(p.Receive(h.w.now, &s))
 }
@@ -146,7 +147,9 @@ func (h *host) verify() (n int) {
 // find finds out whom the server serves: a login names a schema of its own.
 func (v *service) find(w *world) bool {
 	user := v.server.users[0]
-	v.client = w.bySchema[user]
+	if v.client = w.bySchema[user]; user == bareUser {
+		v.client = w.bareClient(v.from, v.server.Executed[v.seen])
+	}
 	if v.client == nil {
 		w.fail("somebody logged in as %s", user)
 		return false
@@ -178,7 +181,7 @@ func (v *service) expected(w *world, got string) bool {
 		}
 		w.fail("%v: command %d was executed, but should not be (there): %s\nnext should be: %s", c.flow.Src, v.seen+1, got, next)
 		return false
-	case v.at > from && !w.weather.has(gaps|cutFrames):
+	case v.at > from && !w.weather.has(gaps|cutFrames|untold):
 		w.fail("%v: command %d was left out: %s\nthen came: %s", c.flow.Src, v.seen+1, c.Expect[from], got)
 		return false
 	}

@@ -65,6 +65,7 @@ func RandomClient(r *rand.Rand, h Habits) *Client {
 	}
 	text := func() string { return strings.Repeat("x", r.IntN([]int{5, 50, 500, longest}[r.IntN(4)])) }
 	for n := range 5 + r.IntN(50) {
+		c.Pause()
 		any := func() uint32 { return ids[r.IntN(len(ids))] }
 		switch k := r.IntN(30); {
 		case k < 6 || len(ids) == 0 && k < 20:
@@ -106,7 +107,7 @@ func RandomClient(r *rand.Rand, h Habits) *Client {
 			c.Reset()
 			ids = nil
 		case k < 27:
-			c.ChangeUser("other", "")
+			c.ChangeUser("other", h.Schema)
 			ids = nil
 		case k < 28:
 			chunks := make([]string, 1+r.IntN(20))

@@ -25,17 +25,19 @@ const (
 	leaves                          // the target closes connections
 	resets                          // the target resets connections
 	clientRST                       // clients reset connections
+	late                            // mrtecopy starts when connections are open already, and is told of them
+	untold                          // the same, but nobody tells
 	numWeathers = iota
 )
 
 // fatal are those in which commands may get lost.
-const fatal = absence | gaps | cutFrames | leaves | resets | clientRST
+const fatal = absence | gaps | cutFrames | leaves | resets | clientRST | untold
 
 // lossy are those in which a RST may get lost, which nobody repeats.
 const lossy = loss | cutPackets
 
 var weatherNames = [numWeathers]string{"loss", "repeats", "disorder", "delay", "cut-packets", "two-paths", "stalls", "breaks", "restarts", "stuck",
-	"absence", "gaps", "cut-frames", "leaves", "resets", "client-rst"}
+	"absence", "gaps", "cut-frames", "leaves", "resets", "client-rst", "late", "untold"}
 
 func (w weather) has(any weather) bool { return w&any != 0 }
 
@@ -81,5 +83,6 @@ func weathers() (all []weather) {
 	const control = stalls | breaks | restarts
 	return append(all,
 		network, network|cutPackets|twoPaths, control, network|control, network|stuck, control|stuck, network|control|cutPackets|twoPaths|stuck,
-		gaps|network, gaps|control, leaves|resets|network, leaves|resets|control, clientRST|network|control, absence|network|leaves, 1<<numWeathers-1)
+		gaps|network, gaps|control, leaves|resets|network, leaves|resets|control, clientRST|network|control, absence|network|leaves,
+		late|network, late|control|stuck, late|gaps|network, late|untold|control|network, 1<<numWeathers-1)
 }

@@ -11,14 +11,18 @@ import (
 	"strings"
 	"time"
 
+	driver "github.com/go-sql-driver/mysql"
+
 	"mrtecopy/internal/capture"
 	"mrtecopy/internal/config"
 	"mrtecopy/internal/intercept"
 	"mrtecopy/internal/ledger"
 	"mrtecopy/internal/mysql"
+	"mrtecopy/internal/observer"
 	"mrtecopy/internal/policy"
 	"mrtecopy/internal/replay"
 	"mrtecopy/internal/seq"
+	"mrtecopy/internal/session"
 	"mrtecopy/internal/wire"
 )
 
@@ -54,6 +58,9 @@ type world struct {
 	hops      map[wire.Endpoint]*hops // by forged client
 	clients   []*captured
 	bySchema  map[string]*captured
+	bare      map[wire.Endpoint]*captured // of whose login nothing is known
+	observer  *observer.Observer
+	dialect   *session.Dialect   // that it tells
 	addresses map[wire.Addr]bool // of clients
 	left      int                // frames that were not captured yet
 	executed  int
@@ -98,17 +105,22 @@ const (
 // newWorld makes a world up.
 func newWorld(seed uint64, w weather) *world {
 	m := &world{seed: seed, weather: w, now: time.Second, rng: rand.New(rand.NewPCG(seed, 1)),
-		hops: make(map[wire.Endpoint]*hops), bySchema: make(map[string]*captured), addresses: make(map[wire.Addr]bool)}
+		hops: make(map[wire.Endpoint]*hops), bySchema: make(map[string]*captured), bare: make(map[wire.Endpoint]*captured), addresses: make(map[wire.Addr]bool)}
 	r := rand.New(rand.NewPCG(seed, 2))
 	credentials, err := config.ParseCredentials([]byte("app=t_app:secret\nother=t_other:secret\n"))
 	if err != nil {
 		panic(err)
 	}
-	m.shard = replay.NewSimulated(replay.Config{
+	c := replay.Config{
 		ServerIPs: []netip.Addr{host1, host2, host3}, Port: port, Target: target, Credentials: credentials,
 		Policy: policy.Config{Table: policy.Default()}, Drain: 10 * time.Second, ResponseTimeout: 2 * time.Minute,
 		StreamAbove: 64 + r.IntN(streaming), MaxMemory: memory, MaxSessions: 1 << 16, MaxConnects: 1 << 20, Log: quiet,
-	}, host1, 576+r.IntN(925), m.toTarget)
+	}
+	if w.has(late | untold) {
+		m.observer = observer.New(driver.NewConfig(), 1<<20, quiet)
+		c.Adopt, c.Observer, c.AdoptRules = replay.AdoptObserver, m.observer, []replay.AdoptRule{{From: netip.MustParsePrefix("10.8.0.0/24"), User: "app"}}
+	}
+	m.shard = replay.NewSimulated(c, host1, 576+r.IntN(925), m.toTarget)
 	m.newEngine()
 	m.host = newHost(m, r)
 	m.channel.w = m
@@ -143,7 +155,9 @@ func (w *world) populate(r *rand.Rand) {
 			c.flow = wire.Flow{Src: src, Dst: productionOf(c.Greeting)}
 			w.clients = append(w.clients, c)
 			w.bySchema["t_app/"+schema] = c
-			segs := OnTheWire(r, c.Client, c.flow, Capture{Gaps: w.weather.has(gaps), Cuts: w.weather.has(cutFrames)})
+			how := Capture{Gaps: w.weather.has(gaps), Cuts: w.weather.has(cutFrames)}
+			how.Late = w.weather.has(late|untold) && n == 0 && r.IntN(3) > 0 && w.openBefore(r, c, at)
+			segs := OnTheWire(r, c.Client, c.flow, how)
 			pace := []int{0, 100, 2000, 20_000}[r.IntN(4)]
 			for k := range segs {
 				s := &segs[k]
