@@ -1,10 +1,12 @@
 package session
 
 import (
+	"strings"
 	"testing"
 
 	"mrtecopy/internal/ledger"
 	"mrtecopy/internal/mysql"
+	"mrtecopy/internal/seq"
 	"mrtecopy/internal/simulation"
 )
 
@@ -95,6 +97,37 @@ func TestJoining(t *testing.T) {
 				t.Errorf("compressed %v, skipped for %v", got, m.sess.reason)
 			}
 		})
+	}
+}
+
+// A quiet session is joined however its first packet is cut, compressed or not;
+// Node's mysql2 sends a compressed packet's header in a segment of its own.
+func TestJoiningInPieces(t *testing.T) {
+	long := "\x03select '" + strings.Repeat("x", 100) + "'"
+	for name, payload := range map[string]string{"COM_PING": "\x0e", "short": "\x03select 1", "long": long} {
+		plain := append(mysql.AppendHeader(nil, len(payload), 0), payload...)
+		for _, how := range []mysql.Compression{mysql.CompressionNone, mysql.CompressionZlib, mysql.CompressionZstd} {
+			stream := plain
+			if how != mysql.CompressionNone {
+				stream = simulation.Compressed(how, plain, 0)
+			}
+			for first := range len(stream) {
+				for _, then := range []int{1, 3, len(stream)} {
+					m := newSim(t)
+					m.env.Adopt = true
+					m.call(func(e *Env) { m.sess.Captured(e, false) })
+					m.call(func(e *Env) { m.sess.Adopt(e, &State{User: "app", Quiet: true, AllStatements: true}) })
+					for at, size := 0, first+1; at < len(stream); at, size = at+size, then {
+						size = min(size, len(stream)-at)
+						piece := stream[at : at+size]
+						m.call(func(e *Env) { m.sess.Data(e, piece, 100, seq.Num(1000+at+size)) })
+					}
+					if n := m.env.Counts.Commands.Captured; n != 1 {
+						t.Fatalf("%s, %v, cut at %d and by %d: %d commands", name, how, first+1, then, n)
+					}
+				}
+			}
+		}
 	}
 }
 

@@ -370,7 +370,7 @@ func (t *statements) learn(s *statement, a *answer) {
 	}
 	for i := range t.all { // the answers to those before s fell into a hole
 		if o := &t.all[i]; o.nth < s.nth && o.open() {
-			o.flags |= gone
+			t.abandon(o)
 		}
 	}
 }

@@ -503,3 +503,37 @@ func TestGapThenPipelining(t *testing.T) {
 		}
 	}
 }
+
+// Behind a hole nothing tells which statement is whose, where the client pipelines.
+// What it prepares and closes is closed on the target all the same.
+func TestStatementsBehindAGapAreClosed(t *testing.T) {
+	const rounds = 1000
+	m := newSim(t)
+	c := simulation.NewClient().Login()
+	c.Pipeline(func() { c.Queries(3) })
+	from := len(c.Items)
+	c.Prepare("p0c0 hidden")
+	for n := range rounds {
+		c.Pipeline(func() {
+			c.Query("select 1")
+			c.Close(c.Prepare(fmt.Sprintf("p0c0 %d", n)))
+		})
+	}
+	c.Quit()
+	c.Hole(offset(c, from), len(c.Items[from].B))
+	m.play(c, lockstep)
+	m.executedPart(c.Expect)
+	m.over()
+	prepared, closed := 0, 0
+	for _, e := range m.peer.Server.Executed {
+		switch {
+		case strings.HasPrefix(e, mysql.ComStmtPrepare.String()):
+			prepared++
+		case strings.HasPrefix(e, mysql.ComStmtClose.String()):
+			closed++
+		}
+	}
+	if prepared < rounds-2 || prepared-closed > maxVague+fewMoves {
+		t.Errorf("%d statements were prepared, %d closed: %s", prepared, closed, m.account())
+	}
+}

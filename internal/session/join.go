@@ -9,15 +9,14 @@ import (
 // A held is what came last of a session that has not joined, for a client may send
 // a header by itself, or a compressed packet's in a segment of its own.
 type held struct {
-	b     [mostHeld]byte
-	n     int
-	end   seq.Num // the client's sequence number behind it
-	whole bool    // it is all of one segment, or of several
+	b   [mostHeld]byte
+	n   int
+	end seq.Num // the client's sequence number behind it
 }
 
-// mostHeld is less than the compressed packet has whose kind is certain, and more
-// than any header.
-const mostHeld = mysql.CompressedHeaderSize + mysql.HeaderSize
+// mostHeld is as much of a packet as tells whether it is compressed: a header, and
+// what its body begins with, such as a command.
+const mostHeld = mysql.CompressedHeaderSize + mysql.HeaderSize + 1
 
 // with returns b with what is held in front of it; nil if it does not follow on
 // that.
@@ -28,11 +27,17 @@ func (h *held) with(b []byte, end seq.Num) []byte {
 	return append(h.b[:h.n:h.n], b...)
 }
 
-// hold holds the end of b. It reports whether that is all of it.
-func (h *held) hold(b []byte, end seq.Num) bool {
+// hold holds the end of b.
+func (h *held) hold(b []byte, end seq.Num) {
 	h.n = copy(h.b[:], b[max(0, len(b)-mostHeld):])
-	h.end, h.whole = end, h.n == len(b)
-	return h.whole
+	h.end = end
+}
+
+// tooShort reports whether b, the beginning of a packet, does not tell yet whether
+// that is compressed.
+func tooShort(b []byte) bool {
+	h, ok := mysql.ParseHeader(b)
+	return len(b) < mostHeld && !(ok && len(b) >= mysql.HeaderSize+h.Length && begins(b))
 }
 
 // resumes reports whether reading can go on with b, captured in one piece behind
@@ -48,26 +53,30 @@ func (s *Session) resumes(e *Env, b []byte, ack, end seq.Num) (from []byte, ok b
 		a.missed = !ok // what comes next may not be a command's beginning
 		return b, ok
 	}
-	maybe := [][]byte{b}
-	last := a.held.with(b, end)
-	if n := len(last) - len(b) - mysql.CompressedHeaderSize; n >= 0 {
-		if is, _ := compressed(e, last[n:]); is && s.otherwise(e, last[n:], ack, end, quiet) {
-			return nil, false
-		}
-	}
-	if last != nil && a.held.whole {
-		maybe = [][]byte{last, b}
-	}
-	for _, from := range maybe {
-		if !s.otherwise(e, from, ack, end, quiet) {
-			if s.joinsWith(e, from, ack, quiet) {
-				return from, true
+	all := b
+	if last := a.held.with(b, end); last != nil {
+		all = last
+		if n := len(last) - len(b) - mysql.CompressedHeaderSize; n >= 0 {
+			if is, _ := compressed(e, last[n:]); is && s.otherwise(e, last[n:], ack, end, quiet) {
+				return nil, false
 			}
-		} else if s.packed != nil || s.reader.mode != resync {
-			return nil, false
 		}
 	}
-	a.missed = !a.held.hold(maybe[0], end) || !quiet
+	if quiet { // nothing came before what is held
+		b = all
+	}
+	if quiet && tooShort(b) {
+		a.held.hold(b, end)
+		return nil, false
+	}
+	if s.otherwise(e, b, ack, end, quiet) {
+		return nil, false
+	}
+	if s.joinsWith(e, b, ack, quiet) {
+		return b, true
+	}
+	a.held.hold(all, end)
+	a.missed = true // what comes next may not be a command's beginning
 	return nil, false
 }
 

@@ -1,6 +1,8 @@
 package session
 
 import (
+	"encoding/binary"
+
 	"mrtecopy/internal/ledger"
 	"mrtecopy/internal/mysql"
 )
@@ -260,6 +262,9 @@ func (s *Session) emit(e *Env, rec *record, b []byte) {
 		s.Conn.Write(&e.Pool, b)
 		s.close(e)
 	case first:
+		if rec.cmd == mysql.ComStmtPrepare {
+			s.closeOrphans(e)
+		}
 		if why := s.send(e, rec, b); why != ledger.None {
 			if s.phase != Over {
 				s.leaveOut(e, rec, why)
@@ -285,6 +290,14 @@ func (s *Session) emit(e *Env, rec *record, b []byte) {
 	}
 	rec.end = s.Conn.Written()
 	s.queue.sent++
+}
+
+// closeOrphans closes statements on the target whose COM_STMT_CLOSE will never be
+// told from others', or they would be more and more (max_prepared_stmt_count).
+func (s *Session) closeOrphans(e *Env) {
+	for _, id := range s.statements.orphaned(nil) {
+		s.writeCommand(e, binary.LittleEndian.AppendUint32([]byte{byte(mysql.ComStmtClose)}, id))
+	}
 }
 
 // use says how a command on a statement, which begins with b, names it.

@@ -349,8 +349,13 @@ func (m *sim) executedPart(want []string) {
 		if strings.HasPrefix(got, "FILE") && strings.HasSuffix(got, `: ""`) {
 			continue // the file was lost
 		}
+		from := i
 		for i < len(want) && want[i] != got {
 			i++
+		}
+		if i > from && strings.HasPrefix(got, mysql.ComStmtClose.String()+" {") && !strings.Contains(got, "{unknown") {
+			i = from // maybe it can be named no more
+			continue
 		}
 		if i == len(want) {
 			m.tb.Fatalf("command %d was executed, but should not be (there): %s\nexecuted: %s\nexpected: %s",

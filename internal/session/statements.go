@@ -109,6 +109,7 @@ const (
 	denied                              // an error of production's was captured that may be the answer to it
 	doubtful                            // octets were not captured, which may have been long data for its next EXECUTE
 	unsure                              // behind it octets were not captured, which may have held another PREPARE
+	orphan                              // nothing can name it any more, and it is open on the target
 )
 
 // statements maps the ids of prepared statements from production to the target,
@@ -130,6 +131,7 @@ type statements struct {
 	settled uint32      // so many of the client's commands production has answered, as far as this shows it
 	holes   bool        // octets were not captured, which may have held a PREPARE
 	gapped  bool        // and no command was behind them yet
+	orphans bool        // there are some
 	earlier bool        // what waits to be sent may name statements from before the session was adopted
 
 	sweptErr bool    // a PREPARE that production refused was swept
@@ -172,9 +174,14 @@ func (t *statements) prepare(at place) {
 	}
 	if t.holes {
 		at.exact = at.step
-		for i := range t.all { // the client has read answers enough to have read theirs
-			if s := &t.all[i]; s.flags&(known|failed) == 0 && at.moves-s.at.moves >= s.at.owed+fewMoves {
-				s.flags |= gone
+		vague := 0
+		for i := len(t.all) - 1; i >= 0; i-- { // the client has read answers enough to have read theirs, or there are too many
+			s := &t.all[i]
+			if s.flags&(known|failed|gone) != 0 {
+				continue
+			}
+			if vague++; vague > maxVague || at.moves-s.at.moves >= s.at.owed+fewMoves {
+				t.abandon(s)
 			}
 		}
 	}
@@ -319,11 +326,41 @@ func (t *statements) sent(cmd mysql.Command) {
 		t.match()
 		for i := range t.all {
 			if s := &t.all[i]; s.flags&sent != 0 {
-				s.flags |= gone
+				s.flags = s.flags&^orphan | gone
 			}
 		}
 		t.sweep()
 	}
+}
+
+// abandon gives up finding out which id s has on production.
+func (t *statements) abandon(s *statement) {
+	if s.flags&gone == 0 {
+		s.flags |= gone | orphan
+		t.orphans = true
+	}
+}
+
+// orphaned appends the target's ids of the statements that nothing can name any
+// more and that are open there, each once.
+func (t *statements) orphaned(ids []uint32) []uint32 {
+	if t == nil || !t.orphans {
+		return ids
+	}
+	t.orphans = false
+	for i := range t.all {
+		switch s := &t.all[i]; {
+		case s.flags&orphan == 0:
+		case s.flags&answered == 0:
+			t.orphans = true // its id is not known yet
+		default:
+			if s.flags&refused == 0 {
+				ids = append(ids, s.target)
+			}
+			s.flags &^= orphan
+		}
+	}
+	return ids
 }
 
 // find returns the statement that the client means by id; nil: none is known.
@@ -412,6 +449,10 @@ func (t *statements) close(s *statement) {
 	t.sweep()
 }
 
+// maxVague bounds the PREPAREs behind a hole of which production's answer is not
+// known.
+const maxVague = 256
+
 // maxRefused bounds the PREPAREs that the target refused while production's answer
 // was not captured.
 const maxRefused = 256
@@ -428,7 +469,7 @@ func (t *statements) sweep() {
 	kept := t.all[:0]
 	sentTo, ended := t.sentTo, t.ended
 	for i, s := range t.all {
-		done := s.flags&(gone|answered) == gone|answered
+		done := s.flags&(gone|answered|orphan) == gone|answered
 		useless := s.flags&(failed|answered) == failed|answered
 		if vague > maxRefused && s.vague() {
 			useless = true

@@ -25,6 +25,9 @@ func (w *world) openBefore(r *rand.Rand, c *captured, at time.Duration) bool {
 		return false
 	}
 	p := &c.Pauses[r.IntN(len(c.Pauses))]
+	if c.Items[p.items].Kind != ItemData {
+		return false // it only ends after that
+	}
 	dialect := session.DialectOf(c.Greeting)
 	if w.weather.has(untold) && (r.IntN(2) == 0 || !w.weather.has(late)) {
 		c.Since(p)

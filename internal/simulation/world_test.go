@@ -114,7 +114,7 @@ func newWorld(seed uint64, w weather) *world {
 	c := replay.Config{
 		ServerIPs: []netip.Addr{host1, host2, host3}, Port: port, Target: target, Credentials: credentials,
 		Policy: policy.Config{Table: policy.Default()}, Drain: 10 * time.Second, ResponseTimeout: 2 * time.Minute,
-		StreamAbove: 64 + r.IntN(streaming), MaxMemory: memory, MaxSessions: 1 << 16, MaxConnects: 1 << 20, Log: quiet,
+		StreamAbove: 80 + r.IntN(streaming), MaxMemory: memory, MaxSessions: 1 << 16, MaxConnects: 1 << 20, Log: quiet,
 	}
 	if w.has(late | untold) {
 		m.observer = observer.New(driver.NewConfig(), 1<<20, quiet)
