@@ -98,6 +98,9 @@ func serve(c *cli.Context, s surroundings) error {
 	if err != nil {
 		return err
 	}
+	out := program.NewOutlet(s.stderr)
+	defer out.Close()
+	s.stderr = out
 	cfg.Status = s.stderr
 	cfg.Log = slog.New(slog.NewTextHandler(s.stderr, nil))
 	defer program.TellVitals(cfg.Log)()

@@ -152,8 +152,11 @@ func live(c *cli.Context, s surroundings) error {
 	if err != nil {
 		return err
 	}
-	cfg.Status = s.stderr
 	cfg.Color = program.Colored(s.stderr, s.getenv)
+	out := program.NewOutlet(s.stderr)
+	defer out.Close()
+	s.stderr = out
+	cfg.Status = s.stderr
 	cfg.Log = slog.New(slog.NewTextHandler(s.stderr, nil))
 	defer program.TellVitals(cfg.Log)()
 	cfg.Version = c.App.Version

@@ -48,6 +48,13 @@ func (c *Conn) Send(b []byte) error {
 	return nil
 }
 
+// Pending returns the octets that wait to be written.
+func (c *Conn) Pending() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.pending) + c.writing
+}
+
 // take exchanges the writer's buffer, which has been written, for what is
 // pending.
 func (c *Conn) take(written []byte) []byte {

@@ -15,10 +15,12 @@ import (
 )
 
 const (
-	// holePatience is how long a hole may wait for its octets. A segment that the
-	// server missed as well is repeated by the client within an RTO or two; one
-	// that only the capture missed never comes.
+	// holePatience is how long a hole may wait for its octets behind which the client
+	// has read on: the server had answered, so most likely it has them, and only the
+	// capture missed them. lossPatience is how long one behind which it has not: the
+	// server may miss them as well, and the client repeats them within a few RTOs.
 	holePatience = time.Second
+	lossPatience = 4 * time.Second
 	// maxHeld bounds the octets kept behind a hole; beyond it the hole is given up.
 	maxHeld = 4 << 20
 	// maxJump is how far from RCV.NXT a segment may lie to belong to this
@@ -54,8 +56,9 @@ type Stream struct {
 	nxt     seq.Num // the next octet's number, as RCV.NXT of the server
 	started bool
 	synSeen bool
-	over    bool  // FIN or RST delivered
-	hold    *hold // segments behind a hole; nil: there is none
+	over    bool    // FIN or RST delivered
+	acked   seq.Num // the client's ACK number, as it was last without a hole; 0: unknown
+	hold    *hold   // segments behind a hole; nil: there is none
 }
 
 // pieceCost is what a piece counts beside its octets.
@@ -64,7 +67,8 @@ const pieceCost = 64
 // hold keeps what lies behind a hole, sorted by sequence number.
 type hold struct {
 	since time.Duration
-	size  int // octets of storage, and a pieceCost for each
+	moved bool // the client has read on behind it
+	size  int  // octets of storage, and a pieceCost for each
 	segs  []piece
 }
 
@@ -93,7 +97,10 @@ func (s *Stream) Deadline() time.Duration {
 	if s.hold == nil {
 		return 0
 	}
-	return s.hold.since + holePatience
+	if s.hold.moved {
+		return s.hold.since + holePatience
+	}
+	return s.hold.since + lossPatience
 }
 
 // Storage returns the octets of storage that what lies behind a hole takes.
@@ -189,6 +196,9 @@ func (s *Stream) deliver(pc piece, data []byte, out []Event) []Event {
 	if s.over {
 		return out
 	}
+	if s.acked == 0 || pc.ack.After(s.acked) {
+		s.acked = pc.ack
+	}
 	old := pc.seq.To(s.nxt)
 	if n := len(data) - old; n > 0 {
 		s.nxt = s.nxt.Add(n)
@@ -212,6 +222,7 @@ func (s *Stream) keep(now time.Duration, p *buffer.Pool, seg *wire.Segment) {
 	if s.hold == nil {
 		s.hold = &hold{since: now}
 	}
+	s.hold.moved = s.hold.moved || s.acked == 0 || seg.Ack.After(s.acked)
 	if seg.Len() == 0 {
 		return // a bare ACK beyond what was captured shows a hole at the stream's end
 	}
@@ -262,6 +273,8 @@ func (s *Stream) drain(now time.Duration, p *buffer.Pool, out []Event) []Event {
 	h.since = now
 	if len(h.segs) == 0 || s.over {
 		s.Release(p)
+	} else {
+		h.moved = h.segs[len(h.segs)-1].ack.After(s.acked)
 	}
 	return out
 }

@@ -103,6 +103,8 @@ func cut(at int, payload string, n int) wire.Segment {
 	return s
 }
 
+func acks(s wire.Segment, ack seq.Num) wire.Segment { s.Ack = ack; return s }
+
 func flags(s wire.Segment, f wire.Flags) wire.Segment { s.Flags |= f; return s }
 
 var syn = wire.Segment{Seq: seq.Num(0).Add(-1), Flags: wire.SYN}

@@ -59,6 +59,7 @@ func (e *engine) connected(now time.Duration, c conn) {
 		for _, s := range o.sessions {
 			s.stale = true
 			e.untouch(s)
+			s.drop(&e.work)
 		}
 		o.deadline = now + e.config.OwnerAway/3
 	}

@@ -247,3 +247,26 @@ func TestPaceRestsOnlyUnderLoad(t *testing.T) {
 		t.Error("still busy with none")
 	}
 }
+
+// A control connection is replaced while something of a session is held: nothing is
+// told of it before it is registered anew.
+func TestReplacedConnectionIsToldNothingOld(t *testing.T) {
+	b := newBench()
+	b.expect(b.now, b.s, []byte{byte(query)})
+	b.g.Payload = okPacket[:len(okPacket)-2] // half a response, and a FIN behind it
+	b.g.Flags |= wire.FIN
+	b.deliver(b.now, &b.g, 0)
+	b.reply()
+	b.owners[ownerKey{}], b.owner.conn = b.owner, nil
+	b.connected(b.now, new(simulatedConn))
+	b.expireHeld(b.now + 2*restAge)
+	b.engine.urgent = true
+	for i := range b.turns {
+		if s := b.turns[i].session; s != nil {
+			b.report(s)
+		}
+	}
+	if len(b.owner.out) > 0 {
+		t.Errorf("a stale session is told of: % x", b.owner.out)
+	}
+}

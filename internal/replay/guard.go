@@ -51,6 +51,9 @@ const (
 	guardFactor = 4
 	// maxHeldResets bounds the RSTs that wait. Beyond it they are dropped, too.
 	maxHeldResets = 1 << 16
+	// resetsAtEnd is how many RSTs a second may pass at the end of the replay: they
+	// open nothing, and whoever ended it waits.
+	resetsAtEnd = 10_000
 	// paceEvery is how often what waits for a token is looked at.
 	paceEvery = 10 * time.Millisecond
 )

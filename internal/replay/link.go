@@ -116,6 +116,14 @@ func (l *link) send(b []byte) {
 	}
 }
 
+// pending returns how many octets the intercept has not taken yet.
+func (l *link) pending() int {
+	if l.conn == nil {
+		return 0
+	}
+	return l.conn.Pending()
+}
+
 // readInbox handles what other goroutines brought.
 func (s *shard) readInbox() {
 	s.news = s.inbox.get(s.news[:0])
@@ -150,7 +158,7 @@ func (s *shard) readInbox() {
 	clear(s.news)
 }
 
-// linkUp registers every open session with the new intercept; what was queued
+// linkUp has every open session registered with the new intercept; what was queued
 // follows in openQueued.
 func (s *shard) linkUp(n *linkUp) {
 	if s.up {
@@ -159,10 +167,29 @@ func (s *shard) linkUp(n *linkUp) {
 	s.link.conn, s.up = n.conn, true
 	s.control = s.control[:0]
 	s.interceptAddrs = addrSet(n.welcome.Addrs)
-	for _, e := range s.inOrder() {
-		if e.id != 0 {
+	s.returning = s.inOrder()
+	s.registerAgain()
+}
+
+// registerAtOnce is about how many octets of registrations are said in a turn, and
+// how many may wait to be written: control.MaxPending ends the connection.
+const registerAtOnce = 1 << 20
+
+// registerAgain registers as many of the sessions that a new intercept does not
+// know yet as it can be told at once.
+func (s *shard) registerAgain() {
+	if len(s.returning) == 0 || s.link.pending() > registerAtOnce {
+		return
+	}
+	n := 0
+	for n < len(s.returning) && len(s.control) < registerAtOnce {
+		if e := s.returning[n]; e.id != 0 && e.reg == unregistered {
 			s.reregister(e)
 		}
+		n++
+	}
+	if s.returning = s.returning[n:]; len(s.returning) == 0 {
+		s.returning = nil
 	}
 }
 
@@ -170,6 +197,7 @@ func (s *shard) linkUp(n *linkUp) {
 func (s *shard) linkDown() {
 	s.link.conn, s.up = nil, false
 	s.control = s.control[:0]
+	s.returning = nil
 	for _, e := range s.inOrder() {
 		if e.reg == unregistered {
 			continue

@@ -53,6 +53,8 @@ type shard struct {
 	dirty    []*entry // touched in this turn
 	more     []*entry // that have more to send in the next turn
 
+	returning []*entry // sessions that are to be registered with a new intercept
+
 	observed    observed
 	adoptRules  []AdoptRule
 	adoptSchema string
@@ -141,6 +143,7 @@ func (s *shard) run() error {
 
 // handle does what is to be done in a turn behind its news.
 func (s *shard) handle() {
+	s.registerAgain()
 	s.expire()
 	s.resumeMore()
 	s.settle()
@@ -180,7 +183,7 @@ func (s *shard) patience(now time.Duration) time.Duration {
 	if next, ok := s.wheel.next(now); ok {
 		d = min(d, next)
 	}
-	if len(s.guard.held) > 0 || s.up && len(s.opening) > 0 {
+	if len(s.guard.held) > 0 || s.up && len(s.opening)+len(s.returning) > 0 {
 		d = min(d, paceEvery)
 	}
 	return d
@@ -361,6 +364,9 @@ func (s *shard) touch(e *entry) {
 func (s *shard) expire() {
 	s.due = s.wheel.expire(s.env.Now, s.due[:0])
 	for _, e := range s.due {
+		s.touch(e) // so that evict leaves it alone
+	}
+	for _, e := range s.due {
 		s.env.At = s.env.Now
 		if d := e.stream.Deadline(); d != 0 && d <= s.env.Now {
 			s.events = e.stream.Expire(s.env.Now, &s.env.Pool, s.events[:0])
@@ -407,7 +413,7 @@ func (s *shard) idleDeadline(e *entry) time.Duration {
 		return e.seenAt + lateFrames
 	case e.sess.Phase() == session.Over:
 		return e.seenAt + idleLimit
-	case e.leftAt != 0:
+	case e.leftAt != 0 && !e.sess.ClientLeft():
 		return e.leftAt + endPatience
 	}
 	return 0

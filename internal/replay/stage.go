@@ -42,6 +42,7 @@ func (s *shard) nextStage() {
 			s.unregister(e)
 		}
 		s.stage = resetting
+		s.guard.bucket = newBucket(resetsAtEnd)
 	case resetting:
 		if len(s.guard.held) == 0 {
 			s.stage = stopped

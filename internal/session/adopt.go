@@ -185,8 +185,7 @@ func (s *Session) setUp(e *Env, st *State) {
 	s.in.Append(&e.Pool, captured.Bytes())
 	captured.Discard(&e.Pool, captured.Len())
 	s.reader.at += len(b)
-	s.queue.all = append(records, s.queue.all[s.queue.head:]...)
-	s.queue.head, s.queue.sent = 0, 0
+	s.queue = queue{all: append(records, s.queue.all[s.queue.head:]...)}
 	s.adopted.setup = len(records)
 }
 

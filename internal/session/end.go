@@ -132,8 +132,9 @@ func (s *Session) Skip(e *Env, why ledger.Reason) { s.skip(e, why) }
 // killedByClient ends a session whose connection the target closed for a KILL
 // that was replayed, as production closed it: what was under way ended with it.
 func (s *Session) killedByClient(e *Env) {
-	for i := s.queue.head; i < s.queue.sent; i++ {
-		if r := &s.queue.all[i]; r.has(counts) {
+	sent := s.queue.all[s.queue.head:s.queue.sent]
+	for i := range sent {
+		if r := &sent[i]; r.has(counts) {
 			s.answered(e, r)
 			e.Counts.Commands.Errors++
 			r.flags &^= counts
@@ -183,8 +184,9 @@ func (s *Session) replayed(e *Env) {
 
 // empty counts the commands in the queue.
 func (s *Session) empty(column *ledger.ByReason, why ledger.Reason) {
-	for i := s.queue.head; i < len(s.queue.all); i++ {
-		if s.queue.all[i].has(counts) {
+	all := s.queue.all[s.queue.head:]
+	for i := range all {
+		if all[i].has(counts) {
 			column[why]++
 		}
 	}
@@ -233,8 +235,9 @@ func (s *Session) Undecided() bool { return s.outcome == undecided }
 
 // Pending returns the commands whose column is not decided yet.
 func (s *Session) Pending() (n uint64) {
-	for i := s.queue.head; i < len(s.queue.all); i++ {
-		if s.queue.all[i].has(counts) {
+	all := s.queue.all[s.queue.head:]
+	for i := range all {
+		if all[i].has(counts) {
 			n++
 		}
 	}
@@ -248,8 +251,9 @@ func (s *Session) Stop(e *Env) {
 	if s.phase == Opening {
 		s.lose(e, ledger.TargetUnreachable) // nothing answered the SYN so far
 	}
-	for i := s.queue.sent; i < len(s.queue.all); i++ {
-		if r := &s.queue.all[i]; r.has(counts) && !r.has(begun) {
+	unsent := s.queue.all[s.queue.sent:]
+	for i := range unsent {
+		if r := &unsent[i]; r.has(counts) && !r.has(begun) {
 			r.flags = r.flags&^counts | drop
 			e.Counts.Commands.Lost[ledger.NotSent]++
 		}

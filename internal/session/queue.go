@@ -41,22 +41,23 @@ func (r *record) has(f recordFlags) bool { return r.flags&f != 0 }
 // that were not.
 type queue struct {
 	all  []record // all[head:] are in the queue
-	head int
-	sent int // all[head:sent] were sent whole
+	head int32
+	sent int32 // all[head:sent] were sent whole
+	owed int32 // all[head:owed] have no response that the target owes
 }
 
-func (q *queue) len() int       { return len(q.all) - q.head }
-func (q *queue) unsentLen() int { return len(q.all) - q.sent }
+func (q *queue) len() int       { return len(q.all) - int(q.head) }
+func (q *queue) unsentLen() int { return len(q.all) - int(q.sent) }
 func (q *queue) storage() int   { return cap(q.all) * int(unsafe.Sizeof(record{})) }
 
 // first returns the oldest record, unsent the oldest that was not sent whole,
 // last the youngest; nil where there is none.
-func (q *queue) first() *record  { return q.at(q.head) }
-func (q *queue) unsent() *record { return q.at(q.sent) }
+func (q *queue) first() *record  { return q.at(int(q.head)) }
+func (q *queue) unsent() *record { return q.at(int(q.sent)) }
 func (q *queue) last() *record   { return q.at(len(q.all) - 1) }
 
 func (q *queue) at(i int) *record {
-	if i < q.head || i >= len(q.all) {
+	if i < int(q.head) || i >= len(q.all) {
 		return nil
 	}
 	return &q.all[i]
@@ -75,9 +76,9 @@ func (q *queue) lastSent() *record {
 // awaited returns the oldest record whose response the target owes, and the one
 // that was captured next; nil where there is none.
 func (q *queue) awaited() (owed, behind *record) {
-	for i := q.head; i < q.sent; i++ {
-		if r := &q.all[i]; !r.has(drop|file) && r.cmd.HasResponse() {
-			return r, q.at(i + 1)
+	for q.owed = max(q.owed, q.head); q.owed < q.sent; q.owed++ {
+		if r := &q.all[q.owed]; !r.has(drop|file) && r.cmd.HasResponse() {
+			return r, q.at(int(q.owed) + 1)
 		}
 	}
 	return nil, nil
@@ -87,10 +88,11 @@ func (q *queue) push(e *Env, r record) *record {
 	if q.all == nil {
 		q.all = e.takeRecords()
 	}
-	if len(q.all) == cap(q.all) && q.head > len(q.all)/2 { // at least as many were taken out as move
+	if len(q.all) == cap(q.all) && int(q.head) > len(q.all)/2 { // at least as many were taken out as move
 		n := copy(q.all, q.all[q.head:])
 		q.all = q.all[:n]
 		q.sent -= q.head
+		q.owed = max(0, q.owed-q.head)
 		q.head = 0
 	}
 	q.all = append(q.all, r)
@@ -100,7 +102,7 @@ func (q *queue) push(e *Env, r record) *record {
 // pop takes the oldest record out, which was sent. An empty queue keeps no
 // storage: most sessions are idle most of the time.
 func (q *queue) pop(e *Env) {
-	if q.head++; q.head == len(q.all) {
+	if q.head++; int(q.head) == len(q.all) {
 		e.giveRecords(q.all)
 		q.clear()
 	}
@@ -136,9 +138,9 @@ func (q *queue) clear() { *q = queue{} }
 // kinds appends the kinds of the records that were sent, or begun, without the
 // first ended of them.
 func (q *queue) kinds(b []byte, ended int) []byte {
-	for i := q.head; i < len(q.all); i++ {
+	for i := int(q.head); i < len(q.all); i++ {
 		r := &q.all[i]
-		if (i < q.sent || r.has(begun)) && !r.has(drop|file) && r.cmd.HasResponse() {
+		if (i < int(q.sent) || r.has(begun)) && !r.has(drop|file) && r.cmd.HasResponse() {
 			for range r.more + 1 {
 				if ended--; ended < 0 {
 					b = append(b, byte(r.kind))

@@ -169,8 +169,8 @@ type Session struct {
 	waiting         gate          // why the first record that was not sent waits
 
 	counted    int      // of Env.Records
-	heads      uint16   // packets of the target seen since the last report
-	headsAgain uint16   // of these, those seen since Resume: see there
+	heads      uint32   // packets of the target seen since the last report
+	headsAgain uint32   // of these, those seen since Resume: see there
 	frame      [16]byte // the intercept's framing state at RCV.NXT
 }
 
@@ -212,6 +212,9 @@ func (s *Session) Knocking(now time.Duration) bool {
 func (s *Session) Finished() bool {
 	return s.clientGone != clientOpen && s.phase == Over
 }
+
+// ClientLeft reports whether the client's end was captured, or is certain.
+func (s *Session) ClientLeft() bool { return s.clientGone != clientOpen }
 
 // Busy reports whether something is under way that will end by itself: a login,
 // commands to be sent or answered, a close.
