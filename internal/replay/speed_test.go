@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -305,6 +307,36 @@ func BenchmarkCommand(b *testing.B) {
 				b.ReportMetric(float64(m.s.sender.(*nowhere).sent-sent)/float64(n), "packets/op")
 			})
 		}
+	}
+}
+
+// BenchmarkStatements is an EXECUTE of the oldest of many statements that a client
+// keeps open.
+func BenchmarkStatements(b *testing.B) {
+	for _, n := range []int{1, 100, 10_000} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			m := newSpeedBench(b)
+			c := m.open(b, 0)
+			for i := range n {
+				at := c.ack
+				m.capture(c, wire.ACK|wire.PSH, packet(0, []byte("\x16SELECT c FROM sbtest1 WHERE id=?")))
+				ok := simulation.PrepareOK(uint32(i+1), 1, 1)
+				g := wire.Segment{Flow: c.flow.Reverse(), Seq: at, Ack: c.nxt, Flags: wire.ACK | wire.PSH, Window: 1000, Payload: ok}
+				m.frame(g.Append(nil))
+				c.ack = c.ack.Add(100)
+				m.turn(time.Microsecond)
+				m.answer(b, c, 100, &control.Head{ID: c.e.id, Kind: uint8(mysql.ComStmtPrepare), Sequence: 1, Payload: ok[mysql.HeaderSize:]})
+			}
+			execute := slices.Clone(execution)
+			binary.LittleEndian.PutUint32(execute[1:], 1)
+			b.ReportAllocs()
+			for b.Loop() {
+				m.capture(c, wire.ACK|wire.PSH, packet(0, execute))
+				c.ack = c.ack.Add(11)
+				m.turn(time.Microsecond)
+				m.answer(b, c, 11, nil)
+			}
+		})
 	}
 }
 

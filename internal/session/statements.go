@@ -2,6 +2,7 @@ package session
 
 import (
 	"slices"
+	"sort"
 	"time"
 	"unsafe"
 
@@ -368,6 +369,9 @@ func (t *statements) find(id uint32) *statement {
 	if t == nil {
 		return nil
 	}
+	if s := t.search(id); s != nil && s.flags&gone == 0 {
+		return s
+	}
 	for i := t.sentTo - 1; i >= 0; i-- { // others come later
 		s := &t.all[i]
 		switch {
@@ -375,6 +379,21 @@ func (t *statements) find(id uint32) *statement {
 		case id == lastPrepared && s.nth == t.last, s.flags&(known|guessed) != 0 && s.production == id:
 			return s
 		}
+	}
+	return nil
+}
+
+// search is find for a session with many statements, of which all are known: ids
+// rise. nil: this does not find it.
+func (t *statements) search(id uint32) *statement {
+	const many = 16
+	if t.sentTo < many {
+		return nil
+	}
+	all := t.all[:t.sentTo]
+	at := sort.Search(len(all), func(i int) bool { return all[i].production >= id })
+	if at < len(all) && all[at].production == id && all[at].flags&known != 0 {
+		return &all[at]
 	}
 	return nil
 }
