@@ -100,6 +100,7 @@ func liveFlags() []cli.Flag {
 		&cli.StringFlag{Name: "max-connects", Category: "How", Value: "10000", DefaultText: "10000", Usage: "open at most `N` connections a second on the target"},
 		&cli.StringFlag{Name: "status-every", Category: "What to tell", Value: "10s", DefaultText: "10s", Usage: "write a status line each `TIME`, 0 for none"},
 		&cli.StringFlag{Name: "summary", Category: "What to tell", Usage: "write the account as JSON to `FILE`, - for standard output"},
+		&cli.StringFlag{Name: "nice", Category: "How", Value: "10", DefaultText: "10", Usage: "take `N`, 0 to 19, less of a busy CPU than others; 0 to compete with production"},
 		&cli.StringFlag{Name: "user", Category: "Other", Usage: "become `USER` when everything is open"},
 		&cli.StringFlag{Name: "config", Category: "Other", Usage: "read flags from the YAML `FILE`"},
 	}, adoptFlags()...)
@@ -127,6 +128,13 @@ func live(c *cli.Context, s surroundings) error {
 	}
 	if err := s.privileged(needs...); err != nil {
 		return err
+	}
+	nice, err := v.Int("nice", 0, 19)
+	if err != nil {
+		return err
+	}
+	if err := s.nice(nice); err != nil {
+		return fmt.Errorf("--nice %d: %w", nice, err)
 	}
 	become := v.String("user")
 	uid, err := program.UserID(become)

@@ -28,6 +28,7 @@ func main() {
 		getenv:     os.Getenv,
 		localAddrs: capture.LocalAddrs,
 		privileged: program.Privileged,
+		nice:       program.Nice,
 		confine:    program.Confine,
 		replay:     replay.Run,
 	}))
@@ -39,6 +40,7 @@ type surroundings struct {
 	getenv         func(string) string
 	localAddrs     func() ([]netip.Addr, error)
 	privileged     func(...program.Capability) error
+	nice           func(int) error
 	confine        func(program.Confinement) error
 	replay         func(context.Context, replay.Config) (ledger.Summary, error)
 }

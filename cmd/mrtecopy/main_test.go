@@ -30,6 +30,7 @@ type bench struct {
 	env            map[string]string
 	denied         error
 	needed         []program.Capability
+	nice           int
 	confined       *program.Confinement
 	replay         func(context.Context, replay.Config) (ledger.Summary, error)
 	cfg            *replay.Config // what the engine was called with
@@ -67,6 +68,7 @@ func (b *bench) run(line string) int {
 			return []netip.Addr{netip.MustParseAddr("10.0.0.5"), netip.MustParseAddr("2001:db8::5"), netip.MustParseAddr("127.0.0.1")}, nil
 		},
 		privileged: func(needed ...program.Capability) error { b.needed = needed; return b.denied },
+		nice:       func(n int) error { b.nice = n; return nil },
 		confine:    func(c program.Confinement) error { b.confined = &c; return nil },
 		replay: func(ctx context.Context, c replay.Config) (ledger.Summary, error) {
 			b.cfg = &c
@@ -219,9 +221,9 @@ func TestSettings(t *testing.T) {
 
 	code := b.run("live -i eth0 -i eth1 --server-ip 10.0.0.6,10.0.0.5 -p 3307 -t [2001:db8::9]:3308 -s a -s b:700 --credentials @/users --insecure " +
 		"--only read --users a,b --exclude-users c --schemas d --exclude x+ --policy kill=skip --policy accounts=replay " +
-		"--duration 1m --drain 0 --status-every 0s --send link --shards 4 --stream-above 64k --ring 8m --max-memory 1g --max-session-memory 16m --max-sessions 100 --max-connects 7")
-	if code != 0 {
-		t.Fatalf("exit code %d: %s", code, b.stderr.String())
+		"--duration 1m --drain 0 --status-every 0s --send link --shards 4 --stream-above 64k --ring 8m --max-memory 1g --max-session-memory 16m --max-sessions 100 --max-connects 7 --nice 3")
+	if code != 0 || b.nice != 3 {
+		t.Fatalf("exit code %d, nice %d: %s", code, b.nice, b.stderr.String())
 	}
 	c = b.cfg
 	if c.Key != nil {

@@ -64,7 +64,7 @@ func (e *engine) run(ctx context.Context) error {
 		n := e.takeFrames(now)
 		e.keepHouse(now)
 		e.replyInTime(now)
-		e.pace.rest(n, e.now)
+		e.pace.rest(n, e.now, e.inbox.fd)
 	}
 	e.reply()
 	return nil
@@ -228,12 +228,14 @@ const reportWithin = 2 * time.Millisecond
 
 // replyInTime reports everything if there is something that must not wait.
 func (e *engine) replyInTime(now time.Duration) {
-	due := e.urgent || e.reportAt != 0 && now >= e.reportAt
 	for _, o := range e.conns {
-		due = due || len(o.out) > 0
+		e.urgent = e.urgent || len(o.out) > 0
+	}
+	if e.urgent {
+		e.pace.urgent(now)
 	}
 	switch {
-	case due:
+	case e.urgent, e.reportAt != 0 && now >= e.reportAt, len(e.turns) > 0 && e.pace.calm(now): // calm: they have waited in the ring
 		e.reply()
 	case e.reportAt == 0 && len(e.turns) > 0:
 		e.reportAt = now + reportWithin

@@ -192,6 +192,9 @@ func (e *engine) expect(now time.Duration, s *session, kinds []byte) {
 	}
 	for _, k := range kinds {
 		s.tracker.Push(mysql.Kind(k))
+		if c := mysql.Command(k); c == mysql.ComStmtPrepare || c == mysql.ComChangeUser {
+			e.pace.urgent(now) // commands wait for the answer
+		}
 	}
 	e.account(s)
 	if e.work.held() > e.config.MaxHeld {

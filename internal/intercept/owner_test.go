@@ -221,33 +221,6 @@ func TestTheLogIsNotFilled(t *testing.T) {
 	}
 }
 
-func TestPaceRestsOnlyUnderLoad(t *testing.T) {
-	now := time.Second
-	clock := func() time.Duration { return now }
-	p := pace{spacing: time.Microsecond}
-	for range 10 {
-		p.rest(1, clock)
-		now += paceWindow
-	}
-	if p.busy {
-		t.Error("busy with 50 frames a second")
-	}
-	for range 10 * busyFrames {
-		p.rest(1, clock)
-		now += paceWindow / busyFrames / 2
-	}
-	if !p.busy {
-		t.Error("not busy with 10,000 frames a second")
-	}
-	p.rest(1, clock)
-	now += paceWindow
-	p.rest(0, clock)
-	now += paceWindow
-	if p.rest(0, clock); p.busy {
-		t.Error("still busy with none")
-	}
-}
-
 // A control connection is replaced while something of a session is held: nothing is
 // told of it before it is registered anew.
 func TestReplacedConnectionIsToldNothingOld(t *testing.T) {

@@ -129,9 +129,11 @@ func (l *Lab) MrtecopyArgs(o Run) []string {
 	if err := os.WriteFile(credentials, []byte(text), 0o600); err != nil {
 		credentials = err.Error() // mrtecopy will say that there is no such file
 	}
+	// In a lab, production, its clients and mrtecopy share one CPU.
 	return append([]string{"live", "--target", target + ":3306",
 		"--intercept", fmt.Sprintf("%s:%d", l.Blackhole.V4, ControlPort),
-		"--credentials", credentials, "--key-file", l.keyFile(h), "--status-every", "2s", "--drain", "30s", "--ring", "64MiB"}, o.Mrtecopy...)
+		"--credentials", credentials, "--key-file", l.keyFile(h), "--status-every", "2s", "--drain", "30s", "--ring", "64MiB",
+		"--nice", "0"}, o.Mrtecopy...)
 }
 
 func (l *Lab) address(h *Host, ipv6 bool) string {

@@ -24,8 +24,19 @@ func (u Usage) CPU() time.Duration { return u.User + u.System }
 const tick = 10 * time.Millisecond
 
 // Usage reads what the daemon has taken so far.
-func (d *Daemon) Usage() (u Usage, err error) {
-	proc := fmt.Sprintf("/proc/%d/", d.PID())
+func (d *Daemon) Usage() (u Usage, err error) { return usage(d.PID()) }
+
+// Usage reads what the server has taken so far.
+func (s *Server) Usage(ctx context.Context) (u Usage, err error) {
+	pid, err := s.pid(ctx)
+	if err != nil {
+		return u, err
+	}
+	return usage(pid)
+}
+
+func usage(pid int) (u Usage, err error) {
+	proc := fmt.Sprintf("/proc/%d/", pid)
 	stat, err := os.ReadFile(proc + "stat")
 	if err != nil {
 		return u, err

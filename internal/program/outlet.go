@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"sync/atomic"
+	"sync"
 	"time"
 )
 
@@ -22,7 +22,8 @@ const (
 type Outlet struct {
 	to      io.Writer
 	lines   chan []byte
-	dropped atomic.Uint64
+	mu      sync.Mutex
+	dropped int // lines; until this is told, what comes is dropped
 	closing chan struct{}
 	done    chan struct{}
 }
@@ -36,11 +37,16 @@ func NewOutlet(w io.Writer) *Outlet {
 
 // Write never fails. It may be called at any time, and from any goroutine.
 func (o *Outlet) Write(b []byte) (int, error) {
-	select {
-	case o.lines <- bytes.Clone(b):
-	default:
-		o.dropped.Add(uint64(bytes.Count(b, []byte("\n"))))
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.dropped == 0 {
+		select {
+		case o.lines <- bytes.Clone(b):
+			return len(b), nil
+		default:
+		}
 	}
+	o.dropped += max(1, bytes.Count(b, []byte("\n")))
 	return len(b), nil
 }
 
@@ -73,8 +79,14 @@ func (o *Outlet) run() {
 // write writes one piece. There is nobody to tell of an error.
 func (o *Outlet) write(b []byte) {
 	_, _ = o.to.Write(b)
-	if n := o.dropped.Load(); n > 0 && len(o.lines) == 0 {
-		o.dropped.Add(-n)
+	if len(o.lines) > 0 {
+		return
+	}
+	o.mu.Lock()
+	n := o.dropped
+	o.dropped = 0
+	o.mu.Unlock()
+	if n > 0 {
 		fmt.Fprintf(o.to, "(%d lines were dropped here, since nobody read them in time)\n", n)
 	}
 }
