@@ -514,10 +514,12 @@ func TestStatementsBehindAGapAreClosed(t *testing.T) {
 	from := len(c.Items)
 	c.Prepare("p0c0 hidden")
 	for n := range rounds {
+		var id uint32
 		c.Pipeline(func() {
 			c.Query("select 1")
-			c.Close(c.Prepare(fmt.Sprintf("p0c0 %d", n)))
+			id = c.Prepare(fmt.Sprintf("p0c0 %d", n))
 		})
+		c.Close(id)
 	}
 	c.Quit()
 	c.Hole(offset(c, from), len(c.Items[from].B))

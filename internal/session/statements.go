@@ -325,6 +325,10 @@ func (t *statements) sent(cmd mysql.Command) {
 		}
 	case mysql.ComResetConnection, mysql.ComChangeUser: // they deallocate what was prepared before
 		t.match()
+		later := t.all[t.sentTo:]
+		t.answers = slices.DeleteFunc(t.answers, func(a answer) bool { // those to what is gone, or they would be taken for another's
+			return !slices.ContainsFunc(later, func(s statement) bool { return s.fits(&a) })
+		})
 		for i := range t.all {
 			if s := &t.all[i]; s.flags&sent != 0 {
 				s.flags = s.flags&^orphan | gone
@@ -502,9 +506,6 @@ func (t *statements) sweep() {
 		}
 		if s.flags&failed != 0 {
 			t.sweptErr, t.sweptAt = true, s.refusedAt
-		}
-		if done && len(t.answers) > 0 { // one of these may be its
-			t.answers = slices.DeleteFunc(t.answers, func(a answer) bool { return s.fits(&a) })
 		}
 		if i < sentTo {
 			t.sentTo--
