@@ -325,10 +325,6 @@ func (t *statements) sent(cmd mysql.Command) {
 		}
 	case mysql.ComResetConnection, mysql.ComChangeUser: // they deallocate what was prepared before
 		t.match()
-		later := t.all[t.sentTo:]
-		t.answers = slices.DeleteFunc(t.answers, func(a answer) bool { // those to what is gone, or they would be taken for another's
-			return !slices.ContainsFunc(later, func(s statement) bool { return s.fits(&a) })
-		})
 		for i := range t.all {
 			if s := &t.all[i]; s.flags&sent != 0 {
 				s.flags = s.flags&^orphan | gone
@@ -473,7 +469,7 @@ func (t *statements) close(s *statement) {
 }
 
 // maxVague bounds the PREPAREs behind a hole of which production's answer is not
-// known.
+// known, and those that are gone and kept since an answer may be theirs.
 const maxVague = 256
 
 // maxRefused bounds the PREPAREs that the target refused while production's answer
@@ -483,7 +479,7 @@ const maxRefused = 256
 // sweep drops what is gone and answered, and of the PREPAREs before the last one
 // those that production refused.
 func (t *statements) sweep() {
-	vague := 0
+	vague, waiting := 0, 0
 	for i := range t.all {
 		if t.all[i].vague() {
 			vague++
@@ -493,6 +489,10 @@ func (t *statements) sweep() {
 	sentTo, ended := t.sentTo, t.ended
 	for i, s := range t.all {
 		done := s.flags&(gone|answered|orphan) == gone|answered
+		if done && waiting < maxVague && s.open() && slices.ContainsFunc(t.answers, func(a answer) bool { return s.fits(&a) }) {
+			done = false // or that answer would be taken for another's
+			waiting++
+		}
 		useless := s.flags&(failed|answered) == failed|answered
 		if vague > maxRefused && s.vague() {
 			useless = true
