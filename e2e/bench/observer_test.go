@@ -41,9 +41,9 @@ func measureLooks(t *testing.T, version string, n int, d *table) {
 			flags = append(flags, f)
 		}
 	}
-	l := labtest.Own(t, lab.Options{Production: lab.Server{Version: version, Flags: append(flags, "--performance-schema=ON", "--max-connections=1000")}, Unwatched: true})
+	l := labtest.Own(t, lab.Options{Production: lab.Server{Version: version, Flags: append(flags, "--performance-schema=ON", "--max-connections=1000")}, Target: lab.Server{Version: version}, Unwatched: true})
 	must(t, l.FillBench(t.Context()))
-	must(t, l.ProductionServer.Exec(t.Context(), "CREATE TABLE app.pool (thread INT, round INT, n BIGINT, word VARCHAR(100), at DATETIME, bytes VARBINARY(20), state VARCHAR(400), PRIMARY KEY (thread, round))"))
+	must(t, l.ProductionServer.Exec(t.Context(), "CREATE DATABASE other", "CREATE TABLE app.pool (thread INT, round INT, n BIGINT, word VARCHAR(100), at DATETIME, bytes VARBINARY(20), state VARCHAR(400), PRIMARY KEY (thread, round))"))
 	until := filepath.Join(t.TempDir(), "until")
 	ctx, disperse := context.WithCancel(t.Context())
 	crowd := l.Client.Command(ctx, "loadclient", "-addr", l.Production.V4.String()+":3306", "-threads", fmt.Sprint(n), "-n", "1", "-until", until, "pool")
@@ -61,7 +61,7 @@ func measureLooks(t *testing.T, version string, n int, d *table) {
 		}
 		return all
 	}
-	must(t, l.ProductionServer.Exec(t.Context(), "SET GLOBAL group_concat_max_len = 1048576"))
+	must(t, l.ProductionServer.Exec(t.Context(), "SET SESSION group_concat_max_len = 1048576"))
 	for deadline := time.Now().Add(time.Minute); len(clients()) < n; time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d of %d connections are open: %s", len(clients()), n, said)
