@@ -45,7 +45,7 @@ Exit code: 0 ended by a signal, 1 could not run, 2 usage.
 
 Examples:
 
-  intercept --target 10.0.0.9 --key-file key
+  intercept --target 10.0.0.9 --interface eth0 --key-file key
   intercept --target 10.0.0.9 --interface eth0 --listen 10.0.0.7:36524 --key-file key`
 
 // flags are all text or switches, so that config reports a wrong value the same
