@@ -8,9 +8,8 @@ import (
 
 // A pace keeps the engine from waking for each frame: to wake costs far more than
 // to look at a frame. While there is nothing that a command may wait for, it is
-// calm, and rests after each turn. Else a
-// reply is passed on at once, and only where there are many does the engine rest a
-// little, so that the next turn finds several.
+// calm, and rests after each turn. Else a reply is passed on at once, and only where
+// there are many does the engine rest a little, so that the next turn finds several.
 type pace struct {
 	spacing  time.Duration // between the beginnings of two turns, while busy
 	since    time.Duration // when the count began

@@ -373,7 +373,6 @@ func (s *shard) expire() {
 			s.flowEvents(e)
 		}
 		s.idle(e)
-		s.touch(e)
 	}
 	clear(s.due)
 	if s.checkAt <= s.env.Now {

@@ -295,7 +295,7 @@ func (s *Session) emit(e *Env, rec *record, b []byte) {
 // closeOrphans closes statements on the target whose COM_STMT_CLOSE will never be
 // told from others', or they would be more and more (max_prepared_stmt_count).
 func (s *Session) closeOrphans(e *Env) {
-	for _, id := range s.statements.orphaned(nil) {
+	for _, id := range s.statements.orphaned() {
 		s.writeCommand(e, binary.LittleEndian.AppendUint32([]byte{byte(mysql.ComStmtClose)}, id))
 	}
 }

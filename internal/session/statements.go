@@ -104,7 +104,7 @@ const (
 	guessed                             // production's id was not, but can be no other's
 	answered                            // the target answered
 	refused                             // with an error
-	gone                                // closed by COM_STMT_CLOSE, or by a reset of the session
+	gone                                // closed by COM_STMT_CLOSE, or by a reset of the session, or given up
 	sent                                // the PREPARE went to the target
 	failed                              // production refused it
 	denied                              // an error of production's was captured that may be the answer to it
@@ -342,11 +342,11 @@ func (t *statements) abandon(s *statement) {
 	}
 }
 
-// orphaned appends the target's ids of the statements that nothing can name any
+// orphaned returns the target's ids of the statements that nothing can name any
 // more and that are open there, each once.
-func (t *statements) orphaned(ids []uint32) []uint32 {
+func (t *statements) orphaned() (ids []uint32) {
 	if t == nil || !t.orphans {
-		return ids
+		return nil
 	}
 	t.orphans = false
 	for i := range t.all {
