@@ -387,16 +387,14 @@ func TestPeerWithTheKeyThatMisbehaves(t *testing.T) {
 				t.Fatal(err)
 			}
 			d := within(t, s.conns)
-			var in inbox
-			d.Start(in.deliver)
-			if _, err := c.stream.Write(append(AppendUnregister(nil, &Unregister{1}), say...)); err != nil {
+			if err := c.Send(append(AppendUnregister(nil, &Unregister{1}), say...)); err != nil {
 				t.Fatal(err)
 			}
-			within(t, d.Done())
-			d.Close()
-			in.ended(t, d, errFrame)
-			if got := bytes.Join(in.take(), nil); !bytes.Equal(got, AppendUnregister(nil, &Unregister{1})) {
-				t.Errorf("delivered % x", got)
+			e := ear{c: d}
+			e.until(t, func() bool { return d.Err() != nil })
+			ended(t, d, errFrame)
+			if want := AppendUnregister(nil, &Unregister{1}); !bytes.Equal(e.data, want) {
+				t.Errorf("delivered % x", e.data)
 			}
 			c.Close()
 		})

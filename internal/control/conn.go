@@ -1,11 +1,14 @@
 package control
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
-	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -15,74 +18,56 @@ const (
 	deadAfter = 15 * time.Second
 	// linger is how long Close waits for the other side.
 	linger = time.Second
+	// tickAtMost is how much time one Tick may count: its owner was stopped for
+	// the rest, and could not hear the other side.
+	tickAtMost = 2 * time.Second
 )
 
-// A Conn is a control connection, of either side, after its handshake. Its
-// methods may be called from any goroutine.
+// A Conn is a control connection, of either side, after its handshake. It has no
+// goroutine: the one that owns it polls FD for Events, calls Receive when it is
+// readable, Send with what there is to say, and Tick once a second. None of them
+// blocks. Who owns it may change; Done alone may be used by others.
 //
-// Once started it has two goroutines of its own: one reads, decrypts and hands
-// over batches, one encrypts and writes. When the connection ends, for whatever
-// reason, Done is closed, Err says why, and the last delivery is a nil batch.
+// When the connection ends, for whatever reason, Err says why, and Done is closed.
 type Conn struct {
-	raw     net.Conn // the TCP connection
-	stream  stream   // raw, or TLS over it
-	peer    string   // what to call the other side in errors
-	hello   Hello
-	deliver func(*Conn, []byte)
+	socket *socket
+	stream stream // socket, or TLS over it
+	peer   string // what to call the other side in errors
+	remote netip.AddrPort
+	hello  Hello
 
-	spare   chan []byte   // buffers given back; nil stands for one that was not kept
-	kick    chan struct{} // there is something to write
-	closing chan struct{} // closed by Close
-	done    chan struct{} // closed with err
-	running sync.WaitGroup
+	in   []byte // what was received
+	n    int    // octets in it
+	used int    // of which the last batch
 
-	mu      sync.Mutex
-	started bool
-	closed  bool   // closing is closed
-	pending []byte // not yet with the writer
-	writing int    // octets the writer has
-	err     error
+	more    bool   // there may be something to receive that poll does not tell
+	pending []byte // sent, and not written
+
+	heard, said, took bool // since the last Tick: from the peer; to it; by it
+	ticked            time.Duration
+	silent            time.Duration // for how long nothing was heard,
+	quiet             time.Duration // said,
+	stuck             time.Duration // or taken of what there is
+
+	err  error
+	done chan struct{} // closed with err
 }
 
-// newConn returns the connection over s, at whose bottom is raw. Only Start
-// gives it goroutines.
-func newConn(raw net.Conn, s stream, peer string, hello Hello) *Conn {
-	return &Conn{
-		raw:     raw,
-		stream:  s,
-		peer:    peer,
-		hello:   hello,
-		spare:   make(chan []byte, maxBatches),
-		kick:    make(chan struct{}, 1),
-		closing: make(chan struct{}),
-		done:    make(chan struct{}),
+// newConn returns the connection over s, at whose bottom is the socket.
+func newConn(socket *socket, s stream, peer string, hello Hello) (*Conn, error) {
+	c := &Conn{socket: socket, stream: s, peer: peer, remote: addrPort(socket.RemoteAddr()), hello: hello, done: make(chan struct{})}
+	c.more = true // TLS may have read more than the handshake
+	if err := socket.detach(); err != nil {
+		return nil, fmt.Errorf("control connection with %s: %w", peer, err)
 	}
-}
-
-// Start begins to read and write; it is called once. The reader calls deliver
-// with each batch: one or more whole frames, of which Next makes messages. The
-// batch belongs to the receiver until it gives it back with Release. With
-// maxBatches not given back the reader waits, and so in the end does the peer.
-//
-// deliver must not block and must not call Close. Its last call is with a nil
-// batch, after Done was closed, and comes always; it needs no Release.
-func (c *Conn) Start(deliver func(c *Conn, batch []byte)) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.started {
-		panic("control: connection started twice")
-	}
-	c.started = true
-	c.deliver = deliver
-	c.running.Go(c.read)
-	c.running.Go(c.write)
+	return c, nil
 }
 
 // Hello returns what the client said.
 func (c *Conn) Hello() Hello { return c.hello }
 
 // Remote returns the address of the other side.
-func (c *Conn) Remote() netip.AddrPort { return addrPort(c.raw.RemoteAddr()) }
+func (c *Conn) Remote() netip.AddrPort { return c.remote }
 
 func addrPort(a net.Addr) netip.AddrPort {
 	if t, ok := a.(*net.TCPAddr); ok {
@@ -92,16 +77,23 @@ func addrPort(a net.Addr) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
+// FD returns the descriptor to poll; -1 when the connection has ended.
+func (c *Conn) FD() int { return c.socket.fd }
+
+// Events returns what to poll it for.
+func (c *Conn) Events() int16 {
+	if len(c.socket.out) > 0 {
+		return unix.POLLIN | unix.POLLOUT
+	}
+	return unix.POLLIN
+}
+
 // Done returns a channel that is closed when the connection has ended.
 func (c *Conn) Done() <-chan struct{} { return c.done }
 
 // Err returns nil while the connection lives, then why it ended: net.ErrClosed
 // after Close, an error that wraps io.EOF after the peer's.
-func (c *Conn) Err() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.err
-}
+func (c *Conn) Err() error { return c.err }
 
 // Abort ends the connection at once: what was not written yet is lost. The
 // error, which says why, will be Err's. It does nothing to one that has ended.
@@ -109,35 +101,95 @@ func (c *Conn) Abort(err error) { c.end(fmt.Errorf("control connection with %s: 
 
 // end is the end, the first time it is called.
 func (c *Conn) end(err error) {
-	c.mu.Lock()
-	first := c.err == nil
-	if first {
-		c.err = err
-		c.pending = nil
-		close(c.done)
+	if c.err != nil {
+		return
 	}
-	c.mu.Unlock()
-	if first {
-		_ = c.raw.Close() // under TLS's feet: an alert might block
+	c.err = err
+	c.pending, c.in, c.n, c.used, c.more = nil, nil, 0, 0, false
+	_ = c.socket.Close() // under TLS's feet: an alert might block
+	close(c.done)
+}
+
+// Tick looks whether the other side lives, and tells it that this one does. now is
+// any clock's reading; it is to be called once a second, or more often, behind
+// Receive.
+func (c *Conn) Tick(now time.Duration) {
+	if c.err != nil {
+		return
+	}
+	d := min(max(now-c.ticked, 0), tickAtMost)
+	if c.ticked == 0 {
+		d = 0
+	}
+	c.ticked = now
+	c.silent = passed(c.heard, c.silent, d)
+	c.quiet = passed(c.said, c.quiet, d)
+	c.stuck = passed(c.took || len(c.socket.out) == 0, c.stuck, d)
+	c.heard, c.said, c.took = false, false, false
+	switch {
+	case c.silent >= deadAfter:
+		c.Abort(fmt.Errorf("nothing heard for %v", deadAfter))
+	case c.stuck >= deadAfter:
+		c.Abort(fmt.Errorf("the other side took nothing for %v", deadAfter))
+	case c.quiet >= pingEvery:
+		_ = c.Send(ping[:]) // an error is the connection's end
 	}
 }
 
-// Close ends the connection in order: what was sent is written, if the peer takes
-// it within a second. What the peer sends meanwhile is dropped. Close returns
-// when the connection's goroutines have.
-func (c *Conn) Close() {
-	c.mu.Lock()
-	if !c.closed {
-		c.closed = true
-		close(c.closing)
+// passed adds d to how long something did not happen, unless it did.
+func passed(did bool, since, d time.Duration) time.Duration {
+	if did {
+		return 0
 	}
-	started := c.started
-	c.mu.Unlock()
-	if !started {
-		c.end(net.ErrClosed)
+	return since + d
+}
+
+// Close ends the connection in order: what was sent is written, if the peer takes
+// it within a second, for which Close waits. What the peer sends meanwhile is
+// dropped.
+func (c *Conn) Close() {
+	deadline := time.Now().Add(linger)
+	for c.err == nil && c.Pending() > 0 && c.await(unix.POLLOUT, deadline) {
+		c.flush()
+	}
+	if c.err == nil && c.Pending() == 0 {
+		c.hangUp(deadline)
+	}
+	c.end(net.ErrClosed)
+}
+
+// hangUp says that nothing more comes, and reads on to the peer's end: else TCP
+// would reset the connection, and lose what was just sent.
+func (c *Conn) hangUp(deadline time.Time) {
+	if err := c.stream.CloseWrite(); err != nil {
 		return
 	}
-	t := time.AfterFunc(linger, func() { c.end(net.ErrClosed) })
-	c.running.Wait()
-	t.Stop()
+	c.flush() // TLS's alert
+	var b [4 << 10]byte
+	for c.err == nil {
+		_, err := c.stream.Read(b[:])
+		if err != nil && (!errors.Is(err, wouldBlock{}) || !c.await(unix.POLLIN, deadline)) {
+			return
+		}
+	}
+}
+
+// await waits for events, and reports whether they came before the deadline.
+func (c *Conn) await(events int16, deadline time.Time) bool {
+	for {
+		fds := [1]unix.PollFd{{Fd: int32(c.socket.fd), Events: events}}
+		left := unix.NsecToTimespec(int64(max(time.Until(deadline), 0)))
+		n, err := unix.Ppoll(fds[:], &left, nil)
+		if !errors.Is(err, unix.EINTR) {
+			return n > 0
+		}
+	}
+}
+
+// failed ends the connection by what reading or writing failed of.
+func (c *Conn) failed(err error) {
+	if errors.Is(err, io.EOF) {
+		err = fmt.Errorf("closed by the other side: %w", io.EOF)
+	}
+	c.Abort(err)
 }

@@ -6,52 +6,57 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
 	"strings"
-	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// A pipe is one end of a connection in a synctest bubble, where the five and
-// fifteen seconds of the protocol take no time. It holds no data: each write
-// waits for its reader.
+// A pipe is a stream of a handshake in a synctest bubble, where its five seconds
+// take no time.
 type pipe struct{ net.Conn }
 
 // CloseWrite closes both ways, as a pipe cannot be half closed.
 func (p pipe) CloseWrite() error { return p.Close() }
 
-// An inbox is a receiver of batches, as an engine has one.
-type inbox struct {
-	mu      sync.Mutex
-	batches [][]byte
-	ends    int
-	late    bool // a batch came behind the end
-}
-
-func (in *inbox) deliver(_ *Conn, batch []byte) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	in.late = in.late || in.ends > 0
-	if batch == nil {
-		in.ends++
-		return
+// half returns a connection to peer, which is not one of ours.
+func half(t *testing.T) (c *Conn, peer *net.TCPConn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
 	}
-	in.batches = append(in.batches, batch)
+	defer l.Close()
+	peer = tcp(t, l.Addr().String())
+	other, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSocket(other.(*net.TCPConn))
+	if c, err = newConn(s, s, "X", Hello{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Abort(net.ErrClosed) })
+	return c, peer
 }
 
-// take returns what came since the last call.
-func (in *inbox) take() [][]byte {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	b := in.batches
-	in.batches = nil
-	return b
+// whole returns both ends of a connection.
+func whole(t *testing.T) (a, b *Conn) {
+	t.Helper()
+	a, peer := half(t)
+	s := newSocket(peer)
+	b, err := newConn(s, s, "a", Hello{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.peer = "b"
+	t.Cleanup(func() { b.Abort(net.ErrClosed) })
+	return a, b
 }
 
-// ended checks that c ended because of want, and that in was told once.
-func (in *inbox) ended(t *testing.T, c *Conn, want error) {
+// ended checks that c ended because of want.
+func ended(t *testing.T, c *Conn, want error) {
 	t.Helper()
 	select {
 	case <-c.Done():
@@ -61,307 +66,265 @@ func (in *inbox) ended(t *testing.T, c *Conn, want error) {
 	if err := c.Err(); !errors.Is(err, want) {
 		t.Errorf("ended with %v, want %v", err, want)
 	}
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if in.ends != 1 || in.late {
-		t.Errorf("%d notifications of the end; a batch behind it: %v", in.ends, in.late)
+	if c.FD() != -1 || c.Receive() != nil || c.More() {
+		t.Error("something is left of it")
 	}
 }
 
-func pipes() (a, b *Conn) {
-	p, q := net.Pipe()
-	return newConn(p, pipe{p}, "b", Hello{}), newConn(q, pipe{q}, "a", Hello{})
+// ticks tells c the time, a second after the other, until it has ended, or for n
+// seconds; it returns how many that were. meanwhile is done each second.
+func ticks(c *Conn, n int, meanwhile func()) (seconds int) {
+	for ; seconds < n && c.Err() == nil; seconds++ {
+		c.Tick(time.Duration(1+seconds) * time.Second)
+		if meanwhile != nil {
+			meanwhile()
+		}
+	}
+	return seconds
+}
+
+// readable waits until there is something to receive.
+func readable(t *testing.T, c *Conn) {
+	t.Helper()
+	if !c.await(unix.POLLIN, time.Now().Add(patience)) {
+		t.Fatal("nothing comes")
+	}
 }
 
 func TestIdleConnectionsLive(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a, b := pipes()
-		var inA, inB inbox
-		a.Start(inA.deliver)
-		b.Start(inB.deliver)
-		time.Sleep(time.Hour)
-		synctest.Wait()
-		if a.Err() != nil || b.Err() != nil {
-			t.Fatalf("ended: %v; %v", a.Err(), b.Err())
+	a, b := whole(t)
+	pings := 0
+	for second := time.Second; second < 10*time.Minute; second += time.Second {
+		for _, c := range [][2]*Conn{{a, b}, {b, a}} {
+			c[0].Tick(second)
+			if c[0].said {
+				pings++
+				readable(t, c[1])
+			}
+			if c[1].Receive() != nil {
+				t.Fatal("a ping was delivered")
+			}
 		}
-		if inA.take() != nil || inB.take() != nil {
-			t.Error("pings were delivered")
-		}
-		a.Close()
-		synctest.Wait()
-		inA.ended(t, a, net.ErrClosed)
-		inB.ended(t, b, io.EOF)
-	})
+	}
+	if a.Err() != nil || b.Err() != nil {
+		t.Fatalf("ended: %v; %v", a.Err(), b.Err())
+	}
+	if most := 2 * 10 * 60 / 5; pings > most || pings < most*3/4 {
+		t.Errorf("%d pings, want %d or a few less", pings, most)
+	}
 }
 
 func TestSilentPeerIsGivenUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p, q := net.Pipe()
-		c := newConn(p, pipe{p}, "intercept X", Hello{})
-		var in inbox
-		start := time.Now()
-		c.Start(in.deliver)
-		pings, _ := io.ReadAll(q) // it hears, and says nothing
-		if got := time.Since(start); got != deadAfter {
-			t.Errorf("given up after %v, want %v", got, deadAfter)
-		}
-		if want := bytes.Repeat(ping[:], 2); !bytes.HasPrefix(pings, want) {
-			t.Errorf("heard % x, want pings", pings)
-		}
-		synctest.Wait()
-		in.ended(t, c, os.ErrDeadlineExceeded)
-		if want := "control connection with intercept X: nothing heard for 15s"; !strings.Contains(c.Err().Error(), want) {
-			t.Errorf("error %q, want %q in it", c.Err(), want)
-		}
-	})
+	c, peer := half(t)
+	if n := ticks(c, 100, nil); n != 16 {
+		t.Errorf("given up after %d seconds", n-1)
+	}
+	if err := c.Err(); err == nil || err.Error() != "control connection with X: nothing heard for 15s" {
+		t.Errorf("ended with %v", err)
+	}
+	if pings, _ := io.ReadAll(peer); !bytes.Equal(pings, bytes.Repeat(ping[:], 2)) {
+		t.Errorf("heard % x, want two pings", pings)
+	}
 }
 
 func TestPeerThatDoesNotReadIsGivenUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p, q := net.Pipe()
-		c := newConn(p, pipe{p}, "X", Hello{})
-		var in inbox
-		c.Start(in.deliver)
-		for c.Err() == nil { // it pings on
-			_, _ = q.Write(ping[:])
-			time.Sleep(pingEvery)
-		}
-		synctest.Wait()
-		in.ended(t, c, os.ErrDeadlineExceeded)
-		if want := "took nothing for 15s"; !strings.Contains(c.Err().Error(), want) {
-			t.Errorf("error %q, want %q in it", c.Err(), want)
+	c, peer := half(t)
+	if err := c.Send(make([]byte, 16<<20)); err != nil { // more than the kernel takes
+		t.Fatal(err)
+	}
+	n := ticks(c, 100, func() { // it pings on
+		if _, err := peer.Write(ping[:]); err == nil && c.Err() == nil {
+			readable(t, c)
+			c.Receive()
 		}
 	})
+	if n < 16 { // the kernel takes some more at times
+		t.Errorf("given up after %d seconds", n-1)
+	}
+	if err := c.Err(); err == nil || !strings.Contains(err.Error(), "took nothing for 15s") {
+		t.Errorf("ended with %v", err)
+	}
+}
+
+// Who was stopped himself has heard nothing, and must not blame the peer.
+func TestOwnPauseIsNotThePeersSilence(t *testing.T) {
+	c, _ := half(t)
+	for i := range 4 {
+		c.Tick(time.Duration(1+i) * time.Hour)
+	}
+	if c.Err() != nil {
+		t.Errorf("ended: %v", c.Err())
+	}
+	ticks(c, 100, nil)
+	if c.Err() == nil {
+		t.Error("the peer is silent for ever")
+	}
 }
 
 // A peer that is alive may be slow, and pings in the middle of a frame's time are
 // not needed.
 func TestSlowFrameArrives(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p, q := net.Pipe()
-		c := newConn(p, pipe{p}, "X", Hello{})
-		var in inbox
-		c.Start(in.deliver)
-		go func() { _, _ = io.Copy(io.Discard, q) }()
-		frame := AppendHead(nil, &Head{ID: 4, Payload: []byte("greeting")})
-		for _, octet := range frame {
-			time.Sleep(deadAfter - time.Second)
-			if _, err := q.Write([]byte{octet}); err != nil {
-				t.Fatal(err)
-			}
+	c, peer := half(t)
+	frame := AppendHead(nil, &Head{ID: 4, Payload: []byte("greeting")})
+	now := time.Second
+	for i, octet := range frame {
+		for range deadAfter/time.Second - 1 {
+			now += time.Second
+			c.Tick(now)
 		}
-		synctest.Wait()
-		got := in.take()
-		if len(got) != 1 || !bytes.Equal(got[0], frame) {
-			t.Errorf("got % x", got)
+		if _, err := peer.Write([]byte{octet}); err != nil {
+			t.Fatal(err)
 		}
-		c.Close()
-		in.ended(t, c, net.ErrClosed)
-		q.Close()
-	})
-}
-
-func TestReaderWaitsForItsBatches(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a, b := pipes()
-		var inA, inB inbox
-		a.Start(inA.deliver)
-		b.Start(inB.deliver)
-		const count = 10 * maxBatches
-		payload := make([]byte, batchSize/2)
-		for i := range count {
-			binary.BigEndian.PutUint32(payload, uint32(i))
-			if err := a.Send(AppendHead(nil, &Head{ID: uint32(i), Payload: payload})); err != nil {
-				t.Fatal(err)
-			}
+		readable(t, c)
+		if got := c.Receive(); i < len(frame)-1 && got != nil || i == len(frame)-1 && !bytes.Equal(got, frame) {
+			t.Fatalf("after %d octets: got % x; %v", i+1, got, c.Err())
 		}
-		next := uint32(0)
-		for next < count {
-			synctest.Wait() // until nothing moves
-			batches := inB.take()
-			if len(batches) > maxBatches {
-				t.Fatalf("%d batches are out, at most %d may be", len(batches), maxBatches)
-			}
-			if len(batches) == 0 {
-				t.Fatalf("message %d of %d never came: %v, %v", next, count, a.Err(), b.Err())
-			}
-			for _, batch := range batches {
-				for typ, body, rest := Next(batch); typ != 0; typ, body, rest = Next(rest) {
-					m, ok := ParseHead(body)
-					if !ok || m.ID != next || binary.BigEndian.Uint32(m.Payload) != next {
-						t.Fatalf("got message %d, %v, want %d", m.ID, ok, next)
-					}
-					next++
-				}
-				b.Release(batch)
-			}
-		}
-		a.Close()
-		b.Close()
-	})
-}
-
-func TestReceiverThatGivesNothingBack(t *testing.T) {
-	fill := func() (a, b *Conn, inA, inB *inbox) {
-		a, b = pipes()
-		inA, inB = new(inbox), new(inbox)
-		a.Start(inA.deliver)
-		b.Start(inB.deliver)
-		for range 4 * maxBatches {
-			if err := a.Send(AppendHead(nil, &Head{Payload: make([]byte, batchSize)})); err != nil {
-				t.Fatal(err)
-			}
-		}
-		synctest.Wait()
-		if n := len(inB.take()); n != maxBatches {
-			t.Fatalf("%d batches, want %d", n, maxBatches)
-		}
-		return a, b, inA, inB
 	}
-	t.Run("is as good as dead", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			a, b, inA, _ := fill()
-			<-a.Done()
-			synctest.Wait()
-			inA.ended(t, a, os.ErrDeadlineExceeded)
-			b.Close()
-		})
-	})
-	t.Run("may close", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			a, b, _, inB := fill()
-			b.Close() // while its reader waits
-			inB.ended(t, b, net.ErrClosed)
-			a.Close()
-		})
-	})
+}
+
+func TestMessagesStayInOrder(t *testing.T) {
+	a, b := whole(t)
+	const count = 500
+	payload := make([]byte, batchSize/2)
+	for i := range count {
+		binary.BigEndian.PutUint32(payload, uint32(i))
+		if err := a.Send(AppendHead(nil, &Head{ID: uint32(i), Payload: payload})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if a.Pending() == 0 || a.Events()&unix.POLLOUT == 0 {
+		t.Error("the kernel took everything")
+	}
+	for next := uint32(0); next < count; {
+		a.Flush()
+		batch := b.Receive()
+		if batch == nil && !b.await(unix.POLLIN, time.Now().Add(patience)) {
+			t.Fatalf("message %d of %d never came: %v, %v", next, count, a.Err(), b.Err())
+		}
+		for typ, body, rest := Next(batch); typ != 0; typ, body, rest = Next(rest) {
+			m, ok := ParseHead(body)
+			if !ok || m.ID != next || binary.BigEndian.Uint32(m.Payload) != next {
+				t.Fatalf("got message %d, %v, want %d", m.ID, ok, next)
+			}
+			next++
+		}
+	}
+	if a.Flush(); a.Pending() != 0 || a.Events() != unix.POLLIN {
+		t.Errorf("%d octets are pending", a.Pending())
+	}
 }
 
 func TestSendIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p, q := net.Pipe()
-		c := newConn(p, pipe{p}, "X", Hello{})
-		var in inbox
-		c.Start(in.deliver)
-		const piece = 1 << 20
-		b := make([]byte, piece)
-		sent := 0
-		for c.Send(b) == nil {
-			sent += piece
-			synctest.Wait() // the writer has taken what it could, and waits
+	c, _ := half(t)
+	const piece = 1 << 20
+	b := make([]byte, piece)
+	for c.Send(b) == nil {
+		if c.Pending() > MaxPending {
+			t.Fatalf("%d octets are pending", c.Pending())
 		}
-		if sent != MaxPending {
-			t.Errorf("%d octets were taken, want %d", sent, MaxPending)
-		}
-		synctest.Wait()
-		in.ended(t, c, errPending)
-		if err := c.Send(ping[:]); !errors.Is(err, errPending) {
-			t.Errorf("sending again: %v", err)
-		}
-		q.Close()
-	})
+	}
+	ended(t, c, errPending)
+	if err := c.Send(ping[:]); !errors.Is(err, errPending) {
+		t.Errorf("sending again: %v", err)
+	}
+	if c.Pending() != 0 {
+		t.Error("they are kept")
+	}
 }
 
 // What was written does not count against the bound.
 func TestSendOfTheBoundAgainAndAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p, q := net.Pipe()
-		c := newConn(p, pipe{p}, "X", Hello{})
-		var in inbox
-		c.Start(in.deliver)
-		go func() { _, _ = io.Copy(io.Discard, q) }()
-		b := make([]byte, MaxPending)
-		for range 3 {
-			if err := c.Send(b); err != nil {
-				t.Fatal(err)
-			}
-			synctest.Wait()
+	c, peer := half(t)
+	go func() { _, _ = io.Copy(io.Discard, peer) }()
+	b := make([]byte, MaxPending)
+	for range 3 {
+		if err := c.Send(b); err != nil {
+			t.Fatal(err)
 		}
-		c.Close()
-		in.ended(t, c, net.ErrClosed)
-		q.Close()
-	})
+		for c.Pending() > 0 && c.Err() == nil {
+			if !c.await(unix.POLLOUT, time.Now().Add(patience)) {
+				t.Fatal("the kernel takes nothing")
+			}
+			c.Flush()
+		}
+	}
+	if c.Err() != nil || cap(c.pending) > maxKeptBuffer || cap(c.socket.out) > maxKeptBuffer {
+		t.Errorf("%d and %d octets are kept; %v", cap(c.pending), cap(c.socket.out), c.Err())
+	}
 }
 
 func TestCloseWritesWhatWasSent(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a, b := pipes()
-		var inA, inB inbox
-		if err := a.Send(AppendUnregister(nil, &Unregister{1})); err != nil { // before the start
-			t.Fatal(err)
-		}
-		a.Start(inA.deliver)
-		b.Start(inB.deliver)
-		if err := a.Send(AppendUnregister(nil, &Unregister{2})); err != nil {
-			t.Fatal(err)
-		}
+	a, b := whole(t)
+	var want []byte
+	for i := range 10_000 { // more than the kernel takes
+		want = AppendHead(want, &Head{ID: uint32(i), Payload: make([]byte, 1000)})
+	}
+	if err := a.Send(want); err != nil {
+		t.Fatal(err)
+	}
+	closed := make(chan struct{})
+	go func() {
 		a.Close()
 		a.Close() // again is nothing
-		synctest.Wait()
-		got := bytes.Join(inB.take(), nil)
-		if want := AppendUnregister(AppendUnregister(nil, &Unregister{1}), &Unregister{2}); !bytes.Equal(got, want) {
-			t.Errorf("got % x, want % x", got, want)
-		}
-		inA.ended(t, a, net.ErrClosed)
-		inB.ended(t, b, io.EOF)
-		if err := a.Send(ping[:]); !errors.Is(err, net.ErrClosed) {
-			t.Errorf("sending behind the end: %v", err)
-		}
-	})
+		close(closed)
+	}()
+	e := ear{c: b}
+	e.until(t, func() bool { return b.Err() != nil })
+	if !bytes.Equal(e.data, want) {
+		t.Errorf("got %d octets, want %d", len(e.data), len(want))
+	}
+	ended(t, b, io.EOF)
+	within(t, closed)
+	ended(t, a, net.ErrClosed)
+	if err := a.Send(ping[:]); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("sending behind the end: %v", err)
+	}
 }
 
 func TestCloseDoesNotWaitForADeadPeer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p, q := net.Pipe()
-		c := newConn(p, pipe{p}, "X", Hello{})
-		var in inbox
-		c.Start(in.deliver)
-		if err := c.Send(make([]byte, 1000)); err != nil {
-			t.Fatal(err)
-		}
-		start := time.Now()
-		c.Close()
-		if got := time.Since(start); got != linger {
-			t.Errorf("Close took %v, want %v", got, linger)
-		}
-		in.ended(t, c, net.ErrClosed)
-		q.Close()
-	})
+	for name, n := range map[string]int{"that reads nothing": 16 << 20, "that says nothing": 0} {
+		t.Run(name, func(t *testing.T) {
+			c, _ := half(t)
+			if err := c.Send(make([]byte, n)); err != nil {
+				t.Fatal(err)
+			}
+			c.Close()
+			ended(t, c, net.ErrClosed)
+		})
+	}
 }
 
 func TestAbort(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a, b := pipes()
-		var inA, inB inbox
-		a.Start(inA.deliver)
-		b.Start(inB.deliver)
-		why := Malformed(TypeLost)
-		a.Abort(why)
-		a.Abort(io.ErrNoProgress) // the first counts
-		synctest.Wait()
-		inA.ended(t, a, why)
-		inB.ended(t, b, io.EOF)
-		if want := "control connection with b: malformed or unexpected Lost message"; a.Err().Error() != want {
-			t.Errorf("error %q, want %q", a.Err(), want)
-		}
-	})
+	a, b := whole(t)
+	why := Malformed(TypeLost)
+	a.Abort(why)
+	a.Abort(io.ErrNoProgress) // the first counts
+	ended(t, a, why)
+	readable(t, b)
+	b.Receive()
+	ended(t, b, io.EOF)
+	if want := "control connection with b: malformed or unexpected Lost message"; a.Err().Error() != want {
+		t.Errorf("error %q, want %q", a.Err(), want)
+	}
 }
 
-// What ends before it starts is told all the same, and leaves nothing behind.
-func TestEndBeforeStart(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a, b := pipes()
-		a.Close()
-		if !errors.Is(a.Err(), net.ErrClosed) {
-			t.Errorf("ended with %v", a.Err())
-		}
-		var inA, inB inbox
-		a.Start(inA.deliver)
-		b.Start(inB.deliver)
-		synctest.Wait()
-		inA.ended(t, a, net.ErrClosed)
-		inB.ended(t, b, io.EOF)
-	})
+// A peer that resets the connection ends it, wherever that is noticed.
+func TestReset(t *testing.T) {
+	for name, notice := range map[string]func(c *Conn){
+		"receiving": func(c *Conn) { c.Receive() },
+		"sending":   func(c *Conn) { _ = c.Send(ping[:]) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, peer := half(t)
+			_ = peer.SetLinger(0)
+			peer.Close()
+			readable(t, c)
+			notice(c)
+			if err := c.Err(); err == nil || !strings.Contains(err.Error(), "control connection with X: ") {
+				t.Errorf("ended with %v", err)
+			}
+		})
+	}
 }
 
 func TestImpossibleFramesEndTheConnection(t *testing.T) {
@@ -389,14 +352,18 @@ func TestImpossibleFramesEndTheConnection(t *testing.T) {
 	}
 }
 
-// A receiver that mixes up its slices costs memory, no more.
-func TestReleaseOfAnotherSlice(t *testing.T) {
-	c := newConn(nil, nil, "X", Hello{})
-	for range 2 * maxBatches {
-		c.Release(make([]byte, 10))
+// A long frame's buffer is given back behind it.
+func TestBufferShrinks(t *testing.T) {
+	a, b := whole(t)
+	for _, size := range []int{10, 200 << 10, 10, 10} {
+		frame := AppendHead(nil, &Head{Payload: make([]byte, size)})
+		if err := a.Send(frame); err != nil {
+			t.Fatal(err)
+		}
+		e := ear{c: b}
+		e.expect(t, frame, &ear{c: a})
 	}
-	r := reader{c: c}
-	if !r.get() || len(r.buf) != batchSize {
-		t.Errorf("got a buffer of %d", len(r.buf))
+	if len(b.in) != batchSize {
+		t.Errorf("a buffer of %d octets is kept", len(b.in))
 	}
 }

@@ -16,8 +16,7 @@ type Config struct {
 
 // Dial connects to the first of addrs, each a HOST:PORT, where the handshake
 // succeeds; each has five seconds. The error of one attempt for each is in that
-// returned, a *MismatchError among them where that is the trouble. The
-// connection must be started.
+// returned, a *MismatchError among them where that is the trouble.
 func Dial(ctx context.Context, addrs []string, c Config) (*Conn, Welcome, error) {
 	if len(addrs) == 0 {
 		return nil, Welcome{}, errors.New("no intercept to connect to")
@@ -50,7 +49,7 @@ func dial(ctx context.Context, addr string, c *Config) (_ *Conn, _ Welcome, err 
 	if err != nil {
 		return nil, Welcome{}, reachable(ctx, err)
 	}
-	raw := nc.(*net.TCPConn)
+	raw := newSocket(nc.(*net.TCPConn))
 	defer func() {
 		if err != nil {
 			_ = raw.Close()
@@ -60,7 +59,7 @@ func dial(ctx context.Context, addr string, c *Config) (_ *Conn, _ Welcome, err 
 	if err := raw.SetDeadline(deadline); err != nil {
 		return nil, Welcome{}, err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
 	s, welcome, err := greet(raw, c.Key, &c.Hello)
 	if !stop() && (err == nil || errors.Is(ctx.Err(), context.Canceled)) {
 		err = ctx.Err() // whatever else went wrong is its effect
@@ -68,10 +67,8 @@ func dial(ctx context.Context, addr string, c *Config) (_ *Conn, _ Welcome, err 
 	if err != nil {
 		return nil, Welcome{}, err
 	}
-	if err := raw.SetDeadline(time.Time{}); err != nil {
-		return nil, Welcome{}, err
-	}
-	return newConn(raw, s, "intercept "+addr, c.Hello), welcome, nil
+	conn, err := newConn(raw, s, "intercept "+addr, c.Hello)
+	return conn, welcome, err
 }
 
 // reachable adds to the error of a connection attempt what can be done.

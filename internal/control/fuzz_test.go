@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // FuzzMessages: there is one way to write each message, so what is understood
@@ -69,21 +71,14 @@ type message struct {
 	body string
 }
 
-// deliveries reads what s says to its end, as a started connection does.
+// deliveries reads what s says to its end.
 func deliveries(t testing.TB, s *script) (got []message, c *Conn) {
-	c = newConn(s, s, "script", Hello{})
-	ended := false
-	c.deliver = func(c *Conn, batch []byte) {
-		if ended {
-			t.Fatal("a delivery behind the last")
-		}
-		if batch == nil {
-			ended = true
-			if c.Err() == nil {
-				t.Fatal("the last delivery came before the end")
-			}
-			return
-		}
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC) // for the end to close
+	if err != nil {
+		t.Fatal(err)
+	}
+	c = &Conn{socket: &socket{fd: fd}, stream: s, peer: "script", done: make(chan struct{})}
+	for batch := c.Receive(); batch != nil; batch = c.Receive() {
 		before := len(got)
 		for typ, body, rest := Next(batch); typ != 0; typ, body, rest = Next(rest) {
 			got = append(got, message{typ, string(body)})
@@ -91,11 +86,9 @@ func deliveries(t testing.TB, s *script) (got []message, c *Conn) {
 		if len(got) == before {
 			t.Fatalf("nothing in batch % x", batch)
 		}
-		c.Release(batch)
 	}
-	c.read()
-	if !ended {
-		t.Fatal("the end was not delivered")
+	if c.Err() == nil {
+		t.Fatal("nothing more came before the end")
 	}
 	return got, c
 }

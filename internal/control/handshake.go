@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"strings"
 	"time"
@@ -15,12 +14,6 @@ import (
 
 // handshakeTimeout is for all of it, from the first octet to the last.
 const handshakeTimeout = 5 * time.Second
-
-// A stream is a TCP connection or TLS over one.
-type stream interface {
-	net.Conn
-	CloseWrite() error
-}
 
 // greet is mrtecopy's side of the handshake. It returns what to talk over.
 //

@@ -20,8 +20,7 @@ type ServerConfig struct {
 	// told to the client and ends the connection.
 	Admit func(Hello) (Welcome, error)
 
-	// Handle is given each connection after its handshake. It starts it, and
-	// returns soon; it or its owner closes it.
+	// Handle is given each connection after its handshake, and returns soon.
 	Handle func(*Conn)
 
 	// Refused, if not nil, is told why connections ended before that. Strangers
@@ -89,7 +88,7 @@ func (s *Server) Serve(ctx context.Context) error {
 		switch {
 		case err == nil:
 			pause = 0
-			s.visit(ctx, nc.(stream))
+			s.visit(ctx, newSocket(nc.(*net.TCPConn)))
 			continue
 		case ctx.Err() != nil:
 			return nil
@@ -127,11 +126,15 @@ func (s *Server) visit(ctx context.Context, raw stream) {
 
 func (s *Server) greet(ctx context.Context, raw stream, from netip.AddrPort, v *visitor) {
 	stop := context.AfterFunc(ctx, v.leave)
-	conn, err := s.handshake(raw, from)
+	over, hello, err := s.handshake(raw)
 	cancelled := !stop()
 	s.mu.Lock()
 	stays := s.admission.remove(v)
 	s.mu.Unlock()
+	var conn *Conn
+	if err == nil && stays && !cancelled { // nobody else has the socket now
+		conn, err = newConn(raw.(*socket), over, "mrtecopy "+from.String(), hello)
+	}
 	switch {
 	case cancelled:
 		v.leave() // the server ends
@@ -146,18 +149,11 @@ func (s *Server) greet(ctx context.Context, raw stream, from netip.AddrPort, v *
 	}
 }
 
-func (s *Server) handshake(raw stream, from netip.AddrPort) (*Conn, error) {
+func (s *Server) handshake(raw stream) (stream, Hello, error) {
 	if err := raw.SetDeadline(time.Now().Add(handshakeTimeout)); err != nil {
-		return nil, err
+		return nil, Hello{}, err
 	}
-	over, hello, err := receive(raw, s.tls, s.config.Key, s.config.Admit)
-	if err != nil {
-		return nil, err
-	}
-	if err := raw.SetDeadline(time.Time{}); err != nil {
-		return nil, err
-	}
-	return newConn(raw, over, "mrtecopy "+from.String(), hello), nil
+	return receive(raw, s.tls, s.config.Key, s.config.Admit)
 }
 
 // report tells Refused, unless it was told a moment ago.

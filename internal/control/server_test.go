@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Tests over TCP on the loopback interface wait as long as something takes, up
@@ -43,7 +45,7 @@ func noGoroutineLeft(t *testing.T) {
 type testServer struct {
 	*Server
 	addr    string
-	conns   chan *Conn // those handed over, not started
+	conns   chan *Conn // those handed over
 	refused chan error // the first few
 	stop    func()
 }
@@ -119,88 +121,81 @@ func TestConnections(t *testing.T) {
 			if h := within(t, admitted); h != testHello || d.Hello() != testHello || c.Hello() != testHello {
 				t.Errorf("hello %+v and %+v, want %+v", h, d.Hello(), testHello)
 			}
-			if c.Remote().String() != s.addr || d.Remote().String() != c.raw.LocalAddr().String() {
+			if c.Remote().String() != s.addr || d.Remote().String() != localAddr(t, c) {
 				t.Errorf("remote addresses %v and %v", c.Remote(), d.Remote())
 			}
 			bothWays(t, c, d)
 			s.stop() // those handed over go on
 			bothWays(t, d, c)
-			c.Close()
-			within(t, d.Done())
-			if err := d.Err(); !errors.Is(err, io.EOF) {
-				t.Errorf("the other side ended with %v", err)
-			}
+			closing := make(chan struct{})
+			go func() { c.Close(); close(closing) }()
+			e := ear{c: d}
+			e.until(t, func() bool { return d.Err() != nil })
+			ended(t, d, io.EOF)
+			within(t, closing)
+			ended(t, c, net.ErrClosed)
 			d.Close()
 		})
 	}
 }
 
-// An ear is the receiver of a started connection.
-type ear struct {
-	c    *Conn
-	mu   sync.Mutex
-	data []byte
-	more chan struct{}
+// localAddr is this side's address of c.
+func localAddr(t *testing.T, c *Conn) string {
+	t.Helper()
+	sa, err := unix.Getsockname(c.FD())
+	if err != nil {
+		t.Fatal(err)
+	}
+	v4 := sa.(*unix.SockaddrInet4)
+	return netip.AddrPortFrom(netip.AddrFrom4(v4.Addr), uint16(v4.Port)).String()
 }
 
-func start(c *Conn) *ear {
-	e := &ear{c: c, more: make(chan struct{}, 1)}
-	c.Start(func(c *Conn, batch []byte) {
-		e.mu.Lock()
-		for b := batch; len(b) > 0; { // without pings, which come when they like
-			typ, body, rest := Next(b)
-			if typ != 0 {
-				var at int
-				e.data, at = begin(e.data, typ)
-				e.data = finish(append(e.data, body...), at)
-			}
-			b = rest
+// An ear drives a connection and keeps the messages that it hears.
+type ear struct {
+	c    *Conn
+	data []byte
+}
+
+// hear takes what has come, and writes what can be.
+func (e *ear) hear() {
+	e.c.Flush()
+	for batch := e.c.Receive(); batch != nil; batch = e.c.Receive() {
+		for typ, body, rest := Next(batch); typ != 0; typ, body, rest = Next(rest) { // without pings, which come when they like
+			var at int
+			e.data, at = begin(e.data, typ)
+			e.data = finish(append(e.data, body...), at)
 		}
-		e.mu.Unlock()
-		if batch != nil {
-			c.Release(batch)
+	}
+}
+
+// until hears, and has the others hear, until done.
+func (e *ear) until(t testing.TB, done func() bool, others ...*ear) {
+	t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(100 * time.Microsecond) {
+		for _, o := range append(others, e) {
+			o.hear()
 		}
-		select {
-		case e.more <- struct{}{}:
-		default:
+		if done() {
+			return
 		}
-	})
-	return e
+		if time.Now().After(end) {
+			t.Fatalf("nothing happened: %d octets heard; %v", len(e.data), e.c.Err())
+		}
+	}
 }
 
 // expect waits for want.
-func (e *ear) expect(t *testing.T, want []byte) {
+func (e *ear) expect(t testing.TB, want []byte, others ...*ear) {
 	t.Helper()
-	for {
-		e.mu.Lock()
-		n := len(e.data)
-		ok := n == len(want) && bytes.Equal(e.data, want)
-		e.mu.Unlock()
-		if ok {
-			return
-		}
-		if n >= len(want) || e.c.Err() != nil {
-			t.Fatalf("got %d octets, want %d; %v", n, len(want), e.c.Err())
-		}
-		within(t, e.more)
+	e.until(t, func() bool { return len(e.data) >= len(want) || e.c.Err() != nil }, others...)
+	if !bytes.Equal(e.data, want) {
+		t.Fatalf("got %d octets, want %d; %v", len(e.data), len(want), e.c.Err())
 	}
 }
 
-var started = map[*Conn]*ear{}
-
-// bothWays sends messages of all sizes over a connection whose ends are a and b.
-func bothWays(t *testing.T, a, b *Conn) {
+// bothWays sends messages of all sizes over a connection whose ends are a and z.
+func bothWays(t *testing.T, a, z *Conn) {
 	t.Helper()
-	ends := [2]*ear{}
-	for i, c := range []*Conn{a, b} {
-		if started[c] == nil {
-			started[c] = start(c)
-		}
-		ends[i] = started[c]
-		ends[i].mu.Lock()
-		ends[i].data = nil
-		ends[i].mu.Unlock()
-	}
 	var out []byte
 	for i := range 300 {
 		out = AppendHead(out, &Head{ID: uint32(i), Payload: make([]byte, i*i)})
@@ -208,15 +203,16 @@ func bothWays(t *testing.T, a, b *Conn) {
 	}
 	for b := out; len(b) > 0; {
 		_, _, rest := Next(b)
-		for _, e := range ends {
-			if err := e.c.Send(b[:len(b)-len(rest)]); err != nil {
+		for _, c := range []*Conn{a, z} {
+			if err := c.Send(b[:len(b)-len(rest)]); err != nil {
 				t.Fatal(err)
 			}
 		}
 		b = rest
 	}
-	ends[0].expect(t, out)
-	ends[1].expect(t, out)
+	ends := [2]*ear{{c: a}, {c: z}}
+	ends[0].expect(t, out, ends[1])
+	ends[1].expect(t, out, ends[0])
 }
 
 // A steady state costs no allocation but the one, of 32 octets, that crypto/tls
@@ -230,14 +226,6 @@ func TestSteadyStateDoesNotAllocate(t *testing.T) {
 				t.Fatal(err)
 			}
 			d := within(t, s.conns)
-			got := make(chan int)
-			d.Start(func(d *Conn, batch []byte) {
-				if n := len(batch); n > 0 {
-					d.Release(batch)
-					got <- n
-				}
-			})
-			c.Start(func(*Conn, []byte) {})
 			out := AppendKinds(nil, &Kinds{1, []byte{3, 3, 3}})
 			for range 500 {
 				out = AppendReport(out, &report)
@@ -247,7 +235,8 @@ func TestSteadyStateDoesNotAllocate(t *testing.T) {
 					t.Fatal(err)
 				}
 				for n := 0; n < len(out); {
-					n += <-got
+					c.Flush()
+					n += len(d.Receive())
 				}
 			}
 			for range 20 {
@@ -453,7 +442,6 @@ func TestManyAtOnce(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			c.Start(func(*Conn, []byte) {})
 			if err := c.Send(AppendUnregister(nil, &Unregister{5})); err != nil {
 				t.Error(err)
 			}
@@ -462,7 +450,9 @@ func TestManyAtOnce(t *testing.T) {
 	}
 	dialing.Wait()
 	for range len(conns) {
-		start(within(t, s.conns)).expect(t, AppendUnregister(nil, &Unregister{5}))
+		e := ear{c: within(t, s.conns)}
+		e.expect(t, AppendUnregister(nil, &Unregister{5}))
+		e.c.Abort(io.EOF) // so that the other side need not wait
 	}
 	close(conns)
 	for c := range conns {

@@ -3,9 +3,7 @@ package intercept
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,6 +11,7 @@ import (
 
 	"mrtecopy/internal/capture"
 	"mrtecopy/internal/control"
+	"mrtecopy/internal/poll"
 	"mrtecopy/internal/wire"
 )
 
@@ -26,10 +25,11 @@ type engine struct {
 	start  time.Time
 	addrs  atomic.Pointer[[]netip.Addr] // this host's own
 	inbox  inbox
-	ending sync.WaitGroup // control connections that are being closed
 
 	taps     []tap
-	polled   []unix.PollFd
+	polled   []unix.PollFd // the inbox, a control connection each, a tap each
+	heard    []conn        // the connections among polled
+	poller   poll.Poller
 	frames   []capture.Frame
 	segment  wire.Segment               // the one being looked at
 	sessions map[wire.Endpoint]*session // by client
@@ -60,11 +60,16 @@ func (e *engine) run(ctx context.Context) error {
 			return err
 		}
 		now := e.now()
-		e.take(now, e.inbox.take(e.polled[0].Revents != 0))
+		e.readConns(now)
+		if e.polled[0].Revents != 0 {
+			for _, c := range e.inbox.take() {
+				e.connected(now, c)
+			}
+		}
 		n := e.takeFrames(now)
 		e.keepHouse(now)
 		e.replyInTime(now)
-		e.pace.rest(n, e.now, e.inbox.fd)
+		e.pace.rest(n, e.now, e.polled[:1+len(e.heard)])
 	}
 	e.reply()
 	return nil
@@ -75,33 +80,20 @@ func (e *engine) now() time.Duration { return time.Since(e.start) + time.Second 
 
 // wait returns when there is something to do.
 func (e *engine) wait() error {
-	for i := range e.polled {
-		e.polled[i].Revents = 0
-	}
-	timeout := unix.NsecToTimespec(int64(e.due.wait(e, e.now())))
-	_, err := unix.Ppoll(e.polled, &timeout, nil)
-	if err != nil && !errors.Is(err, unix.EINTR) {
-		return fmt.Errorf("poll: %w", err)
-	}
-	return nil
-}
-
-// take does what the control connections brought.
-func (e *engine) take(now time.Duration, news []event) {
-	if len(news) > 0 {
-		e.reply() // what the messages change is not pending then
-	}
-	for _, v := range news {
-		switch {
-		case v.opened:
-			e.connected(now, v.conn)
-		case v.batch == nil:
-			e.disconnected(now, v.conn)
-		default:
-			e.obey(now, v.conn, v.batch)
-			v.conn.Release(v.batch)
+	e.heard = e.heard[:0]
+	e.polled = append(e.polled[:0], unix.PollFd{Fd: int32(e.inbox.fd), Events: unix.POLLIN})
+	d := e.due.wait(e, e.now())
+	for c := range e.conns {
+		e.heard = append(e.heard, c)
+		e.polled = append(e.polled, unix.PollFd{Fd: int32(c.FD()), Events: c.Events()})
+		if c.More() || c.Err() != nil {
+			d = 0
 		}
 	}
+	for i := range e.taps {
+		e.polled = append(e.polled, unix.PollFd{Fd: int32(e.taps[i].ring.FD()), Events: unix.POLLIN})
+	}
+	return e.poller.Wait(e.polled, d)
 }
 
 // deliver takes a segment of the target.
@@ -263,7 +255,7 @@ func (e *engine) send(o *owner) {
 		return
 	}
 	if o.conn != nil {
-		_ = o.conn.Send(o.out) // an error is the connection's end, of which the inbox tells
+		_ = o.conn.Send(o.out) // an error is the connection's end, which readConns sees
 	}
 	if o.out = o.out[:0]; cap(o.out) > 4*enough {
 		o.out = nil

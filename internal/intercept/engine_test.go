@@ -173,7 +173,6 @@ type peer struct {
 	f     *field
 	conn  *control.Conn
 	hello control.Hello
-	in    chan []byte // batches
 	rest  []byte
 }
 
@@ -181,7 +180,7 @@ type peer struct {
 func (f *field) connect(owner [16]byte, shard uint16) *peer {
 	f.Helper()
 	h := control.Hello{Owner: owner, Shard: shard, Shards: shard + 1, Target: wire.EndpointFrom(f.target)}
-	p := &peer{f: f, hello: h, in: make(chan []byte, 1000)}
+	p := &peer{f: f, hello: h}
 	var err error
 	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		p.conn, _, err = control.Dial(context.Background(), []string{f.config.Listen}, control.Config{Key: f.config.Key, Hello: h})
@@ -192,14 +191,6 @@ func (f *field) connect(owner [16]byte, shard uint16) *peer {
 			f.Fatal(err)
 		}
 	}
-	p.conn.Start(func(c *control.Conn, batch []byte) {
-		if batch == nil {
-			close(p.in)
-			return
-		}
-		p.in <- bytes.Clone(batch)
-		c.Release(batch)
-	})
 	f.Cleanup(p.conn.Close)
 	return p
 }
@@ -214,20 +205,35 @@ func (p *peer) send(b []byte) {
 // next returns the next message.
 func (p *peer) next() (control.Type, []byte) {
 	p.f.Helper()
-	for {
+	for deadline := time.Now().Add(patience); ; {
 		t, body, rest := control.Next(p.rest)
 		if p.rest = rest; t != 0 {
 			return t, body
 		}
-		select {
-		case batch, ok := <-p.in:
-			if !ok {
-				p.f.Fatalf("the control connection ended: %v", p.conn.Err())
-			}
-			p.rest = batch
-		case <-time.After(patience):
-			p.f.Fatal("intercept says nothing")
+		if p.rest = p.conn.Receive(); p.rest != nil {
+			continue
 		}
+		if p.conn.Err() != nil {
+			p.f.Fatalf("the control connection ended: %v", p.conn.Err())
+		}
+		p.wait(deadline)
+	}
+}
+
+// wait waits until intercept says something.
+func (p *peer) wait(deadline time.Time) {
+	p.f.Helper()
+	fds := [1]unix.PollFd{{Fd: int32(p.conn.FD()), Events: unix.POLLIN}}
+	if n, err := unix.Poll(fds[:], int(time.Until(deadline).Milliseconds())); n == 0 && err == nil {
+		p.f.Fatal("intercept says nothing")
+	}
+}
+
+// ended waits until intercept has ended the connection.
+func (p *peer) ended() {
+	p.f.Helper()
+	for deadline := time.Now().Add(patience); p.conn.Err() == nil; p.conn.Receive() {
+		p.wait(deadline)
 	}
 }
 
@@ -569,11 +575,7 @@ func TestAConnectionIsReplaced(t *testing.T) {
 	first := f.connect(owner, 0)
 	c, s := f.logIn(first, 1, 40001)
 	second := f.connect(owner, 0)
-	select {
-	case <-first.conn.Done():
-	case <-time.After(patience):
-		t.Fatal("the first connection lives on")
-	}
+	first.ended()
 	m := control.Register{ID: 1, Client: c.end, Resume: true, RcvNxt: s.RcvNxt, SndUna: s.Ack, Frame: s.Frame, Kinds: []byte{byte(query)}}
 	if got := second.register(m); got != control.RegOK {
 		t.Fatalf("registration: %v", got)
@@ -592,11 +594,7 @@ func TestNonsenseEndsAConnection(t *testing.T) {
 	} {
 		p := f.connect(newOwner(), 0)
 		p.send(b)
-		select {
-		case <-p.conn.Done():
-		case <-time.After(patience):
-			t.Errorf("%x is obeyed", b)
-		}
+		p.ended()
 	}
 }
 

@@ -47,6 +47,7 @@ func (e *engine) keepHouse(now time.Duration) {
 	}
 	if now >= d.owners {
 		d.owners = now + d.ownersEvery
+		e.tickConns(now)
 		e.checkOwners(now)
 		e.mendTaps()
 	}

@@ -8,20 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An inbox is where the control connections' goroutines leave what the engine
-// is to take: it wakes the engine from its poll.
+// An inbox is where new control connections are left for the engine: it wakes the
+// engine from its poll.
 type inbox struct {
-	mu     sync.Mutex
-	fd     int // an eventfd, readable when there is something; -1: closed
-	events []event
-	spare  []event
-}
-
-// An event is a batch of messages, or the beginning or end of a connection.
-type event struct {
-	conn   conn
-	batch  []byte // nil: it began or ended
-	opened bool
+	mu    sync.Mutex
+	fd    int // an eventfd, readable when there is something; -1: closed
+	conns []conn
 }
 
 func (b *inbox) open() error {
@@ -42,13 +34,12 @@ func (b *inbox) close() {
 	}
 }
 
-// put leaves v for the engine.
-func (b *inbox) put(v event) {
+// put leaves c for the engine.
+func (b *inbox) put(c conn) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.events = append(b.events, v); len(b.events) == 1 {
-		b.signal()
-	}
+	b.conns = append(b.conns, c)
+	b.signal()
 }
 
 // wake ends the engine's poll, or the next one.
@@ -66,16 +57,15 @@ func (b *inbox) signal() {
 	}
 }
 
-// take returns what was left since the last call; it is valid until the next.
-// signalled says whether poll found the inbox readable.
-func (b *inbox) take(signalled bool) []event {
+// take returns what was left since the last call.
+func (b *inbox) take() []conn {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if signalled {
+	if b.fd >= 0 {
 		var count [8]byte
-		_, _ = unix.Read(b.fd, count[:])
+		_, _ = unix.Read(b.fd, count[:]) // EAGAIN: nothing new
 	}
-	clear(b.spare)
-	b.events, b.spare = b.spare[:0], b.events
-	return b.spare
+	conns := b.conns
+	b.conns = nil
+	return conns
 }

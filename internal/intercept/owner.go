@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"mrtecopy/internal/control"
 	"mrtecopy/internal/mysql"
 )
@@ -21,8 +23,13 @@ type ownerKey struct {
 type conn interface {
 	Hello() control.Hello
 	Remote() netip.AddrPort
+	FD() int
+	Events() int16
+	Receive() []byte
+	More() bool
 	Send(b []byte) error
-	Release(batch []byte)
+	Flush()
+	Tick(now time.Duration)
 	Abort(err error)
 	Close()
 	Err() error
@@ -50,7 +57,7 @@ func (e *engine) connected(now time.Duration, c conn) {
 		// It has noticed before us that the old connection is dead.
 		delete(e.conns, o.conn)
 		o.conn.Abort(errReplaced)
-		e.ending.Go(o.conn.Close)
+		e.open.Add(-1)
 	}
 	o.conn, o.out = c, o.out[:0]
 	e.conns[c] = o
@@ -73,7 +80,7 @@ func (e *engine) disconnected(now time.Duration, c conn) {
 		return // it was replaced
 	}
 	delete(e.conns, c)
-	e.ending.Go(c.Close)
+	e.open.Add(-1)
 	o.conn, o.out = nil, nil
 	e.config.Log.Info("mrtecopy disconnected", "from", c.Remote(), "shard", o.key.shard, "sessions", len(o.sessions), "why", c.Err())
 	if len(o.sessions) == 0 {
@@ -86,6 +93,39 @@ func (e *engine) disconnected(now time.Duration, c conn) {
 	}
 }
 
+// maxBatches is how many batches of one connection are taken in a turn at the most.
+const maxBatches = 32
+
+// readConns takes what the control connections say.
+func (e *engine) readConns(now time.Duration) {
+	for i, c := range e.heard {
+		revents := e.polled[1+i].Revents
+		if revents&unix.POLLOUT != 0 {
+			c.Flush()
+		}
+		if revents&^unix.POLLOUT != 0 || c.More() {
+			for range maxBatches {
+				batch := c.Receive()
+				if batch == nil {
+					break
+				}
+				e.obey(now, c, batch)
+			}
+		}
+		if c.Err() != nil {
+			e.disconnected(now, c)
+		}
+	}
+	clear(e.heard)
+}
+
+// tickConns tells the control connections the time.
+func (e *engine) tickConns(now time.Duration) {
+	for c := range e.conns {
+		c.Tick(now)
+	}
+}
+
 // obey does what the messages of a batch say. A message that is not understood
 // ends the connection: its sender is another program than we think.
 func (e *engine) obey(now time.Duration, c conn, batch []byte) {
@@ -93,6 +133,7 @@ func (e *engine) obey(now time.Duration, c conn, batch []byte) {
 	if o == nil {
 		return
 	}
+	e.reply() // what the messages change is not pending then
 	for t, body, rest := control.Next(batch); t != 0; t, body, rest = control.Next(rest) {
 		ok := false
 		switch t {

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"mrtecopy/internal/poll"
 )
 
 // A pace keeps the engine from waking for each frame: to wake costs far more than
@@ -57,18 +59,14 @@ func (p *pace) count(n int, now time.Duration) time.Duration {
 }
 
 // rest follows a turn with n frames. While the engine is calm, messages of mrtecopy
-// end it: they are about to make it otherwise.
-func (p *pace) rest(n int, clock func() time.Duration, inbox int) {
+// end it, for which conns are polled: they are about to make it otherwise.
+func (p *pace) rest(n int, clock func() time.Duration, conns []unix.PollFd) {
 	now := clock()
 	if d := p.count(n, now); d > 0 {
-		// Not time.Sleep, for which the runtime wakes another thread.
-		ts := unix.NsecToTimespec(int64(d))
-		if p.calm(now) {
-			fds := [1]unix.PollFd{{Fd: int32(inbox), Events: unix.POLLIN}}
-			_, _ = unix.Ppoll(fds[:], &ts, nil)
-		} else {
-			_ = unix.Nanosleep(&ts, nil)
+		if !p.calm(now) {
+			conns = nil
 		}
+		poll.Pause(conns, d)
 		now = clock()
 	}
 	p.last = now

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -96,18 +97,10 @@ func (e *engine) welcome(h control.Hello) (control.Welcome, error) {
 	return control.Welcome{Addrs: *e.addrs.Load()}, nil
 }
 
-// handle and deliverBatch are called by the goroutines of control connections.
+// handle is called by the goroutine of a handshake.
 func (e *engine) handle(c *control.Conn) {
 	e.open.Add(1)
-	e.inbox.put(event{conn: c, opened: true})
-	c.Start(e.deliverBatch)
-}
-
-func (e *engine) deliverBatch(c *control.Conn, batch []byte) {
-	if batch == nil {
-		e.open.Add(-1)
-	}
-	e.inbox.put(event{conn: c, batch: batch})
+	e.inbox.put(c)
 }
 
 // refused logs who was not let in; control calls it once a second at most.
@@ -115,18 +108,16 @@ func (e *engine) refused(from netip.AddrPort, err error, unreported int) {
 	e.config.Log.Warn("control connection refused", "from", from, "err", err, "more", unreported)
 }
 
-// hangUp ends the control connections, all at once, and waits for their
-// goroutines. No new one can come any more.
+// hangUp ends the control connections, all at once. No new one can come any more.
 func (e *engine) hangUp() {
-	for _, v := range e.inbox.take(false) {
-		if v.opened {
-			e.conns[v.conn] = nil
-		}
+	for _, c := range e.inbox.take() {
+		e.conns[c] = nil
 	}
+	var ending sync.WaitGroup
 	for c := range e.conns {
-		e.ending.Go(c.Close)
+		ending.Go(c.Close)
 	}
-	e.ending.Wait()
+	ending.Wait()
 }
 
 func (e *engine) close() {

@@ -37,14 +37,14 @@ func NewSimulated(c Config, own []netip.Addr, send func(packet []byte)) (*Simula
 // with. The connection before, if it has not ended, is replaced.
 func (s *Simulated) Connect(now time.Duration, h control.Hello) (control.Welcome, error) {
 	s.conn = &simulatedConn{hello: h}
-	s.e.take(now, []event{{conn: s.conn, opened: true}})
+	s.e.connected(now, s.conn)
 	return s.e.welcome(h)
 }
 
 // Disconnect says that the connection has ended.
 func (s *Simulated) Disconnect(now time.Duration) {
 	if s.conn != nil {
-		s.e.take(now, []event{{conn: s.conn}})
+		s.e.disconnected(now, s.conn)
 		s.conn = nil
 	}
 }
@@ -52,7 +52,7 @@ func (s *Simulated) Disconnect(now time.Duration) {
 // Messages takes a batch of mrtecopy's.
 func (s *Simulated) Messages(now time.Duration, batch []byte) {
 	if s.conn != nil && len(batch) > 0 {
-		s.e.take(now, []event{{conn: s.conn, batch: batch}})
+		s.e.obey(now, s.conn, batch)
 	}
 }
 
@@ -64,7 +64,6 @@ func (s *Simulated) Frame(now time.Duration, f *capture.Frame, path uint8) { s.e
 func (s *Simulated) EndTurn(now time.Duration) ([]byte, error) {
 	s.e.keepHouse(now)
 	s.e.replyInTime(now)
-	s.e.ending.Wait()
 	if s.conn == nil {
 		return nil, nil
 	}
@@ -125,7 +124,12 @@ type simulatedConn struct {
 
 func (c *simulatedConn) Hello() control.Hello   { return c.hello }
 func (c *simulatedConn) Remote() netip.AddrPort { return netip.AddrPort{} }
-func (c *simulatedConn) Release([]byte)         {}
+func (c *simulatedConn) FD() int                { return -1 }
+func (c *simulatedConn) Events() int16          { return 0 }
+func (c *simulatedConn) Receive() []byte        { return nil }
+func (c *simulatedConn) More() bool             { return false }
+func (c *simulatedConn) Flush()                 {}
+func (c *simulatedConn) Tick(time.Duration)     {}
 func (c *simulatedConn) Close()                 {}
 func (c *simulatedConn) Err() error             { return c.err }
 func (c *simulatedConn) Abort(err error)        { c.err = err }

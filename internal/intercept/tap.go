@@ -58,22 +58,13 @@ func (e *engine) openTaps(interfaces []string) error {
 		}
 		e.taps = append(e.taps, t)
 	}
-	e.pollTaps()
 	return nil
-}
-
-// pollTaps sets what is polled: the inbox, then each tap.
-func (e *engine) pollTaps() {
-	e.polled = append(e.polled[:0], unix.PollFd{Fd: int32(e.inbox.fd), Events: unix.POLLIN})
-	for i := range e.taps {
-		e.polled = append(e.polled, unix.PollFd{Fd: int32(e.taps[i].ring.FD()), Events: unix.POLLIN})
-	}
 }
 
 // takeFrames looks at what the rings hold and returns how many frames that were.
 func (e *engine) takeFrames(now time.Duration) (n int) {
 	for i := range e.taps {
-		p := &e.polled[1+i]
+		p := &e.polled[1+len(e.heard)+i]
 		if p.Revents&unix.POLLIN != 0 {
 			n += e.drain(now, i)
 		}
@@ -142,7 +133,6 @@ func (e *engine) mendTaps() {
 			}
 			t.past = old.stats()
 			_ = old.ring.Close()
-			e.pollTaps()
 		}
 		t.down = false
 		e.config.Log.Info("capture goes on", "interface", t.name)

@@ -21,11 +21,12 @@ const (
 	waitTime = 250_000 // nanoseconds
 )
 
-// Flush sends what is pending.
+// Flush sends what is pending. The scheduler is not told of the system call, as it
+// does not block.
 func (s *Sender) Flush() {
 	waits := 0
 	for first := 0; first < s.n; {
-		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(s.fd),
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(s.fd),
 			uintptr(unsafe.Pointer(&s.msgs[first])), uintptr(s.n-first), unix.MSG_DONTWAIT, 0, 0)
 		switch errno {
 		case 0:

@@ -7,13 +7,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An inbox hands a shard what other goroutines have for it. It is the one place
-// with a lock, taken once per batch, and its descriptor wakes the shard's poll.
+// An inbox hands a shard what other goroutines have for it, which is seldom. It is
+// the one place with a lock, and its descriptor wakes the shard's poll.
 type inbox struct {
 	fd int // eventfd
 
 	mu   sync.Mutex
-	news []any // *arrival, *linkUp, *linkDown, *observer.Look, *snapshot, stopNow
+	news []any // *linkUp, *observer.Look, *snapshot, stopNow
 }
 
 func newInbox() (inbox, error) {
@@ -37,7 +37,7 @@ func (b *inbox) put(n any) {
 	}
 }
 
-// get moves all news to the caller's slice.
+// get moves all news to the caller's slice, when poll found the descriptor readable.
 func (b *inbox) get(to []any) []any {
 	var n [8]byte
 	_, _ = unix.Read(b.fd, n[:]) // EAGAIN: nothing new

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"mrtecopy/internal/control"
 	"mrtecopy/internal/ledger"
 	"mrtecopy/internal/mysql"
@@ -14,7 +16,7 @@ import (
 )
 
 // A link keeps a shard connected to an intercept: it dials the list in order,
-// hands over what comes, and dials again when the connection ends.
+// hands the connection over, and dials again when it has ended.
 type link struct {
 	addrs  []string
 	config control.Config
@@ -23,22 +25,16 @@ type link struct {
 	conn   *control.Conn // the shard's: set by linkUp, cleared by linkDown
 }
 
-// News of a link for its shard.
-type (
-	linkUp struct {
-		conn    *control.Conn
-		welcome control.Welcome
-	}
-	linkDown struct{ conn *control.Conn }
-	arrival  struct {
-		conn  *control.Conn
-		batch []byte
-	}
-)
+// A linkUp is a link's news for its shard, which owns the connection from then on.
+type linkUp struct {
+	conn    *control.Conn
+	welcome control.Welcome
+}
 
 const (
 	redialMin = 200 * time.Millisecond
 	redialMax = 2 * time.Second
+	tickEvery = time.Second
 	// steady is how long a connection lives that is worth to be made again at once.
 	// One that ends sooner, time and again, is with an intercept that does not
 	// understand us, or means us ill: it must not keep us busy, nor fill the log.
@@ -80,20 +76,13 @@ func (l *link) run(ctx context.Context) {
 		began := time.Now()
 		l.log.Info("connected to intercept", "addr", conn.Remote())
 		l.inbox.put(&linkUp{conn, welcome})
-		conn.Start(func(c *control.Conn, batch []byte) {
-			if batch == nil { // the last delivery
-				l.inbox.put(&linkDown{c})
-				return
-			}
-			l.inbox.put(&arrival{c, batch})
-		})
 		select {
 		case <-conn.Done():
 			if ctx.Err() == nil {
 				l.log.Warn("the connection to the intercept ended: open sessions pause, new ones wait", "addr", conn.Remote(), "error", conn.Err())
 			}
 			sleep(ctx, again.after(time.Since(began)))
-		case <-ctx.Done():
+		case <-ctx.Done(): // the shard's end: nobody else has the connection now
 			conn.Close() // what was sent is written
 		}
 	}
@@ -112,7 +101,7 @@ func sleep(ctx context.Context, d time.Duration) {
 // registering again says everything anew.
 func (l *link) send(b []byte) {
 	if l.conn != nil {
-		l.conn.Send(b)
+		_ = l.conn.Send(b) // an error is the connection's end, which readLink sees
 	}
 }
 
@@ -124,24 +113,56 @@ func (l *link) pending() int {
 	return l.conn.Pending()
 }
 
+// more reports whether the shard must not wait before it reads the link.
+func (l *link) more() bool { return l.conn != nil && (l.conn.More() || l.conn.Err() != nil) }
+
+// poll returns what to wait for.
+func (l *link) poll() unix.PollFd {
+	if l.conn == nil {
+		return unix.PollFd{Fd: -1}
+	}
+	return unix.PollFd{Fd: int32(l.conn.FD()), Events: l.conn.Events()}
+}
+
+// maxBatches is how many batches of the intercept's are taken in a turn at the most.
+const maxBatches = 32
+
+// readLink takes what the intercept says. revents are poll's findings.
+func (s *shard) readLink(revents int16) {
+	c := s.link.conn
+	if c == nil {
+		return
+	}
+	if revents&unix.POLLOUT != 0 {
+		c.Flush()
+	}
+	if revents&^unix.POLLOUT != 0 || c.More() {
+		for range maxBatches {
+			batch := c.Receive()
+			if batch == nil {
+				break
+			}
+			if err := s.messages(batch); err != nil {
+				c.Abort(err)
+			}
+		}
+	}
+	if s.tickAt <= s.env.Now {
+		s.tickAt = s.env.Now + tickEvery
+		c.Tick(s.env.Now)
+	}
+	if c.Err() != nil {
+		s.linkDown()
+	}
+}
+
 // readInbox handles what other goroutines brought.
 func (s *shard) readInbox() {
 	s.news = s.inbox.get(s.news[:0])
 	for _, n := range s.news {
 		switch n := n.(type) {
-		case *arrival:
-			if n.conn == s.link.conn {
-				if err := s.messages(n.batch); err != nil {
-					n.conn.Abort(err)
-				}
-			}
-			n.conn.Release(n.batch)
 		case *linkUp:
 			s.linkUp(n)
-		case *linkDown:
-			if n.conn == s.link.conn {
-				s.linkDown()
-			}
 		case *observer.Look:
 			s.looked(n)
 		case *snapshot:
@@ -162,7 +183,7 @@ func (s *shard) readInbox() {
 // follows in openQueued.
 func (s *shard) linkUp(n *linkUp) {
 	if s.up {
-		s.linkDown() // of which the news is under way
+		s.linkDown() // which was not seen yet
 	}
 	s.link.conn, s.up = n.conn, true
 	s.control = s.control[:0]

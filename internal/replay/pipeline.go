@@ -26,7 +26,7 @@ import (
 //
 //	ring → wire.Parse → flow.Stream → session.Session (mysql) → tcpstate.Conn → wire.Append → rawsend.Sender → target
 //	                                        ↑
-//	intercept → control.Conn → inbox → messages
+//	intercept → control.Conn → messages
 //
 // The error is why the replay could not begin, or had to end.
 func Run(ctx context.Context, c Config) (ledger.Summary, error) {

@@ -60,7 +60,7 @@ func (t *tap) addStats(c *ledger.Capture) {
 // readRings takes every frame that is ready. revents are poll's findings, one
 // for each tap that has a ring.
 func (s *shard) readRings() {
-	at := 1 // behind the inbox
+	at := ringPolls
 	for _, t := range s.taps {
 		if t.ring == nil {
 			continue

@@ -15,6 +15,7 @@ import (
 	"mrtecopy/internal/flow"
 	"mrtecopy/internal/ledger"
 	"mrtecopy/internal/mysql"
+	"mrtecopy/internal/poll"
 	"mrtecopy/internal/rawsend"
 	"mrtecopy/internal/session"
 	"mrtecopy/internal/wire"
@@ -64,6 +65,7 @@ type shard struct {
 	mss            int
 	routeLost      bool          // said
 	checkAt        time.Duration // when the path's MTU and the interfaces are looked at next
+	tickAt         time.Duration // when the link is told the time next
 
 	control   []byte // messages of this turn
 	news      []any
@@ -71,7 +73,8 @@ type shard struct {
 	events    []flow.Event
 	due       []*entry
 	seg       wire.Segment
-	polls     []unix.PollFd
+	polls     []unix.PollFd // the inbox, the link, and a ring for each tap that has one
+	poller    poll.Poller
 	said      map[string]struct{} // refusals logged
 	costly    []costly
 	shedNext  time.Duration // when shed may look again,
@@ -134,7 +137,10 @@ func (s *shard) run() error {
 		if s.stage <= lastFrames {
 			s.readRings()
 		}
-		s.readInbox()
+		s.readLink(s.polls[linkPoll].Revents)
+		if s.polls[inboxPoll].Revents != 0 {
+			s.readInbox()
+		}
 		s.handle()
 		s.flush()
 	}
@@ -152,11 +158,16 @@ func (s *shard) handle() {
 	s.settle()
 }
 
-// wait blocks until a ring, the inbox or a timer has something.
+// Where what is waited for stands in polls.
+const (
+	inboxPoll = iota
+	linkPoll
+	ringPolls
+)
+
+// wait blocks until a ring, the link, the inbox or a timer has something.
 func (s *shard) wait() error {
-	d := s.patience(s.clock.now())
-	s.polls = s.polls[:0]
-	s.polls = append(s.polls, unix.PollFd{Fd: int32(s.inbox.fd), Events: unix.POLLIN})
+	s.polls = append(s.polls[:0], unix.PollFd{Fd: int32(s.inbox.fd), Events: unix.POLLIN}, s.link.poll())
 	if s.stage <= lastFrames {
 		for _, t := range s.taps {
 			if t.ring != nil {
@@ -164,8 +175,7 @@ func (s *shard) wait() error {
 			}
 		}
 	}
-	ts := unix.NsecToTimespec(int64(d))
-	if _, err := unix.Ppoll(s.polls, &ts, nil); err != nil && err != unix.EINTR {
+	if err := s.poller.Wait(s.polls, s.patience(s.clock.now())); err != nil {
 		return fmt.Errorf("shard %d: wait for frames: %w", s.index, err)
 	}
 	return nil
@@ -173,7 +183,7 @@ func (s *shard) wait() error {
 
 // patience returns how long the shard may wait from now on.
 func (s *shard) patience(now time.Duration) time.Duration {
-	if len(s.more) > 0 {
+	if len(s.more) > 0 || s.link.more() {
 		return 0
 	}
 	d := time.Second

@@ -1,0 +1,58 @@
+package control
+
+import "errors"
+
+// batchSize is how much is received at once: two TLS records. A longer frame has
+// the buffer grow, for as long as it is.
+const batchSize = 32 << 10
+
+var errFrame = errors.New("impossible frame")
+
+// Receive returns a batch of what has arrived: one or more whole frames, of which
+// Next makes messages. It is valid until the next call. nil is the end of what
+// there is for now, or of the connection; see Err.
+func (c *Conn) Receive() []byte {
+	for c.err == nil {
+		c.n = copy(c.in, c.in[c.used:c.n])
+		c.used = 0
+		s, ok := scanFrames(c.in[:c.n])
+		switch {
+		case s.messages:
+			c.used = s.whole
+			return c.in[:c.used]
+		case !ok:
+			c.Abort(errFrame)
+			return nil
+		case s.whole > 0: // pings
+			c.used = s.whole
+			continue
+		}
+		c.makeRoom(s.need)
+		n, err := c.stream.Read(c.in[c.n:])
+		c.n += n
+		c.heard = c.heard || n > 0
+		if n == 0 && err != nil {
+			if c.more = false; !errors.Is(err, wouldBlock{}) {
+				c.failed(err)
+			}
+			return nil
+		}
+		c.more = true
+	}
+	return nil
+}
+
+// More reports whether Receive has more to return, whatever poll says: it was not
+// called until it returned nil.
+func (c *Conn) More() bool { return c.more }
+
+// makeRoom has the buffer hold a frame of need octets, of which some are there.
+func (c *Conn) makeRoom(need int) {
+	size := max(need, batchSize)
+	if len(c.in) == size || len(c.in) > size && c.n > 0 {
+		return
+	}
+	in := make([]byte, size)
+	copy(in, c.in[:c.n])
+	c.in = in
+}
