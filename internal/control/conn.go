@@ -167,6 +167,7 @@ func (c *Conn) hangUp(deadline time.Time) {
 	c.flush() // TLS's alert
 	var b [4 << 10]byte
 	for c.err == nil {
+		c.socket.drained = false
 		_, err := c.stream.Read(b[:])
 		if err != nil && (!errors.Is(err, wouldBlock{}) || !c.await(unix.POLLIN, deadline)) {
 			return

@@ -12,6 +12,9 @@ var errFrame = errors.New("impossible frame")
 // Next makes messages. It is valid until the next call. nil is the end of what
 // there is for now, or of the connection; see Err.
 func (c *Conn) Receive() []byte {
+	if !c.more {
+		c.socket.drained = false
+	}
 	for c.err == nil {
 		c.n = copy(c.in, c.in[c.used:c.n])
 		c.used = 0

@@ -23,8 +23,9 @@ type stream interface {
 // a message.
 type socket struct {
 	*net.TCPConn
-	fd  int    // -1: not detached
-	out []byte // written, and not taken by the kernel yet
+	fd      int    // -1: not detached
+	out     []byte // written, and not taken by the kernel yet
+	drained bool   // what had come was read
 }
 
 func newSocket(c *net.TCPConn) *socket { return &socket{TCPConn: c, fd: -1} }
@@ -67,6 +68,9 @@ func (s *socket) Read(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
 	}
+	if s.drained { // crypto/tls asks until nothing is left
+		return 0, wouldBlock{}
+	}
 	for {
 		n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(s.fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
 		switch {
@@ -78,6 +82,7 @@ func (s *socket) Read(b []byte) (int, error) {
 		case n == 0:
 			return 0, io.EOF
 		default:
+			s.drained = int(n) < len(b)
 			return int(n), nil
 		}
 	}

@@ -11,7 +11,6 @@ package poll
 
 import (
 	"fmt"
-	"runtime"
 	"time"
 	"unsafe"
 
@@ -43,8 +42,7 @@ func (p *Poller) Wait(fds []unix.PollFd, d time.Duration) error {
 	began := time.Now()
 	ts := unix.NsecToTimespec(int64(d))
 	n, err := unix.Ppoll(fds, &ts, nil)
-	// With one processor, who keeps it keeps it from all others.
-	p.busy = n > 0 && time.Since(began) < brief && runtime.GOMAXPROCS(0) > 1
+	p.busy = n > 0 && time.Since(began) < brief
 	errno, _ := err.(unix.Errno)
 	return failed(errno)
 }
