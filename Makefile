@@ -18,7 +18,7 @@ CHURN     := 30m
 ADOPT     := 2m
 E2E       := ./e2e/...
 
-.PHONY: help build demo lab-up lab-down test unit core e2e test-matrix soak churn adopt reliability simulate race check vulncheck fuzz bench bench-lab clean
+.PHONY: help build demo lab-up lab-down test unit core e2e test-matrix soak churn adopt reliability simulate race check vulncheck fuzz bench pgo bench-lab clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r t h; do printf 'make %-13s %s\n' "$$t" "$$h"; done
@@ -120,6 +120,13 @@ fuzz: ## every fuzz test for FUZZTIME=10s
 bench: ## the benchmarks of the pure core and the engines: time and allocations
 	@tools/setup build
 	$(GO) test -run '^$$' -bench . -benchmem $(UNIT)
+
+# The benchmarks do what the programs spend their own time on; go build finds the
+# profiles by their name.
+pgo: ## the profiles that the programs are built by (profile-guided optimisation), made anew
+	@tools/setup build
+	$(GO) test -trimpath -run '^$$' -bench 'Command|Million|Session' -benchtime 3s -o /dev/null -cpuprofile $(CURDIR)/cmd/mrtecopy/default.pgo ./internal/replay
+	$(GO) test -trimpath -run '^$$' -bench . -benchtime 3s -o /dev/null -cpuprofile $(CURDIR)/cmd/intercept/default.pgo ./internal/intercept
 
 bench-lab: ## what a replay costs, into docs/performance.md; or the parts that match RUN=
 	@tools/setup test
