@@ -56,18 +56,24 @@ func raise(t *testing.T, production, target, schema string) *lab.Lab {
 // pause is how long pools rest between two rounds.
 const pause = 50 * time.Millisecond
 
-// rounds is how many rounds a session of a pool is used for: a few, or about as
-// many as fit in $ADOPT. A round's commands take three times as long as its pause.
-func rounds(t *testing.T) int {
+// inUse is for how long what was adopted is to be used: $ADOPT; 0: briefly.
+func inUse(t *testing.T) time.Duration {
 	t.Helper()
-	const few = 20
 	text := os.Getenv("ADOPT")
 	if text == "" {
-		return few
+		return 0
 	}
 	d, err := time.ParseDuration(text)
 	must(t, err)
-	return max(few, int(d/(4*pause)))
+	return d
+}
+
+// rounds is how many rounds a session of a pool is used for: a few, or about as
+// many as fit. A round's commands take three times as long as its pause.
+func rounds(t *testing.T) int {
+	t.Helper()
+	const few = 20
+	return max(few, int(inUse(t)/(4*pause)))
 }
 
 // A pool is a client that is warm before mrtecopy starts.

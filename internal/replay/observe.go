@@ -13,7 +13,7 @@ import (
 const (
 	// observerPatience is how long a connection waits for what the observer knows.
 	// Its commands are kept meanwhile.
-	observerPatience = 10 * time.Second
+	observerPatience = 30 * time.Second
 	// maxAsks is how often the observer is asked about a connection that it does not
 	// know, or that was in use whenever it looked.
 	maxAsks = 2
