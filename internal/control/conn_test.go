@@ -232,6 +232,22 @@ func TestSendIsBounded(t *testing.T) {
 	}
 }
 
+// What TLS writes by itself is bounded as well.
+func TestSocketIsBounded(t *testing.T) {
+	c, _ := half(t)
+	b := make([]byte, 1<<20)
+	var err error
+	for n := 0; err == nil; n += len(b) {
+		if n > MaxPending {
+			t.Fatal("it takes everything")
+		}
+		_, err = c.socket.Write(b)
+	}
+	if !errors.Is(err, errPending) {
+		t.Error(err)
+	}
+}
+
 // What was written does not count against the bound.
 func TestSendOfTheBoundAgainAndAgain(t *testing.T) {
 	c, peer := half(t)

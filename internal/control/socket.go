@@ -88,10 +88,14 @@ func (s *socket) Read(b []byte) (int, error) {
 	}
 }
 
-// Write takes all of b; flush hands it to the kernel.
+// Write takes all of b; flush hands it to the kernel. Not only Send writes: TLS
+// answers some records, and a peer may send such and read nothing.
 func (s *socket) Write(b []byte) (int, error) {
 	if s.fd < 0 {
 		return s.TCPConn.Write(b)
+	}
+	if len(s.out)+len(b) > MaxPending {
+		return 0, errPending
 	}
 	s.out = append(s.out, b...)
 	return len(b), nil
