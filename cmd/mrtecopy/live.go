@@ -93,6 +93,7 @@ func liveFlags() []cli.Flag {
 		&cli.StringFlag{Name: "send", Category: "How", Value: "ip", DefaultText: "ip", Usage: "`HOW` packets leave: ip (raw socket) or link (Ethernet, past the local firewall)"},
 		&cli.StringFlag{Name: "shards", Category: "How", Value: "1", DefaultText: "1", Usage: "spread the work over `N` threads"},
 		&cli.StringFlag{Name: "stream-above", Category: "How", Value: "1MiB", DefaultText: "1MiB", Usage: "send commands larger than `SIZE` before they are complete"},
+		&cli.StringFlag{Name: "batch", Category: "How", Value: "4ms", DefaultText: "4ms", Usage: "read what is captured each `TIME`, 1ms to 10ms: longer takes less CPU"},
 		&cli.StringFlag{Name: "ring", Category: "How", Value: "32MiB", DefaultText: "32MiB", Usage: "let the kernel keep `SIZE` of captured packets per interface and shard"},
 		&cli.StringFlag{Name: "max-memory", Category: "How", Value: "512MiB", DefaultText: "512MiB", Usage: "give up sessions rather than buffer more than `SIZE`"},
 		&cli.StringFlag{Name: "max-session-memory", Category: "How", DefaultText: "half of a shard's share", Usage: "give up a session that alone buffers more than `SIZE`"},

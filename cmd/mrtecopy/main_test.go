@@ -138,6 +138,7 @@ func TestUsageErrors(t *testing.T) {
 		{"live" + needed + "-p 0", `--port: "0" is not a number from 1 to 65535`},
 		{"live" + needed + "--duration 10", `--duration: "10" is no time`},
 		{"live" + needed + "--drain -1s", `--drain: "-1s" is no time`},
+		{"live" + needed + "--batch 20ms", "--batch: 20ms is not between 1ms and 10ms"},
 		{"live" + needed + "--status-every x", `--status-every: "x" is no time`},
 		{"live" + needed + "--send udp", `--send: "udp" is neither ip nor link`},
 		{"live" + needed + "--shards 0", `--shards: "0" is not a number from 1 to 64`},
@@ -212,7 +213,7 @@ func TestSettings(t *testing.T) {
 	want := replay.Config{
 		Port: 3306, Target: netip.MustParseAddrPort("10.0.0.9:3306"), Intercepts: []string{"10.0.0.7:36524"},
 		Drain: 10 * time.Second, StatusEvery: 10 * time.Second, ResponseTimeout: 5 * time.Minute, Send: rawsend.IP, Shards: 1,
-		Ring: 32 << 20, StreamAbove: 1 << 20, MaxMemory: 512 << 20, MaxSessions: 65536, MaxConnects: 10000,
+		Batch: 4 * time.Millisecond, Ring: 32 << 20, StreamAbove: 1 << 20, MaxMemory: 512 << 20, MaxSessions: 65536, MaxConnects: 10000,
 		Policy: policy.Config{Table: policy.Default()},
 	}
 	if !reflect.DeepEqual(*c, want) {
@@ -221,7 +222,7 @@ func TestSettings(t *testing.T) {
 
 	code := b.run("live -i eth0 -i eth1 --server-ip 10.0.0.6,10.0.0.5 -p 3307 -t [2001:db8::9]:3308 -s a -s b:700 --credentials @/users --insecure " +
 		"--only read --users a,b --exclude-users c --schemas d --exclude x+ --policy kill=skip --policy accounts=replay " +
-		"--duration 1m --drain 0 --status-every 0s --send link --shards 4 --stream-above 64k --ring 8m --max-memory 1g --max-session-memory 16m --max-sessions 100 --max-connects 7 --nice 3")
+		"--duration 1m --drain 0 --status-every 0s --send link --shards 4 --stream-above 64k --batch 2ms --ring 8m --max-memory 1g --max-session-memory 16m --max-sessions 100 --max-connects 7 --nice 3")
 	if code != 0 || b.nice != 3 {
 		t.Fatalf("exit code %d, nice %d: %s", code, b.nice, b.stderr.String())
 	}
@@ -233,7 +234,7 @@ func TestSettings(t *testing.T) {
 	want = replay.Config{
 		Interfaces: []string{"eth0", "eth1"}, ServerIPs: []netip.Addr{netip.MustParseAddr("10.0.0.6"), netip.MustParseAddr("10.0.0.5")},
 		Port: 3307, Target: netip.MustParseAddrPort("[2001:db8::9]:3308"), Intercepts: []string{"a:36524", "b:700"},
-		Duration: time.Minute, ResponseTimeout: 5 * time.Minute, Send: rawsend.Link, Shards: 4, Ring: 8 << 20, StreamAbove: 64 << 10, MaxMemory: 1 << 30,
+		Duration: time.Minute, ResponseTimeout: 5 * time.Minute, Send: rawsend.Link, Shards: 4, Batch: 2 * time.Millisecond, Ring: 8 << 20, StreamAbove: 64 << 10, MaxMemory: 1 << 30,
 		SessionMemory: 16 << 20, MaxSessions: 100, MaxConnects: 7,
 		Policy: policy.Config{Table: policy.Default(), OnlyRead: true, Exclude: []*regexp.Regexp{regexp.MustCompile("x+")}},
 		Filter: session.Filter{Users: map[string]bool{"a": true, "b": true}, ExcludeUsers: map[string]bool{"c": true}, Schemas: map[string]bool{"d": true}},

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
+	"time"
 
 	"mrtecopy/internal/config"
 	"mrtecopy/internal/policy"
@@ -59,6 +60,13 @@ func settings(v *config.Values, local []netip.Addr) (c replay.Config, err error)
 	}
 	if c.StatusEvery, err = v.Duration("status-every"); err != nil {
 		return c, err
+	}
+	const shortest, longest = time.Millisecond, 10 * time.Millisecond
+	if c.Batch, err = v.Duration("batch"); err != nil {
+		return c, err
+	}
+	if c.Batch < shortest || c.Batch > longest {
+		return c, v.Errorf("batch", "%v is not between %v and %v", c.Batch, shortest, longest)
 	}
 	switch how := v.String("send"); how {
 	case "ip":

@@ -20,6 +20,7 @@ type lightLoad struct {
 	connections int
 	shards      int // 0: nothing is replayed
 	send        string
+	batch       string // "": the default
 }
 
 // size is how large the insert is.
@@ -31,17 +32,20 @@ const lightFor = 4 * time.Second
 func lightLoads() (all []lightLoad) {
 	rates := []int{5_000, 10_000, 20_000, 40_000, 0}
 	for _, rate := range rates {
-		all = append(all, lightLoad{"select", rate, 64, 0, ""})
+		all = append(all, lightLoad{what: "select", rate: rate, connections: 64})
 	}
 	for _, connections := range []int{1, 8, 64, 512} {
 		for _, rate := range rates {
-			all = append(all, lightLoad{"select", rate, connections, 1, "ip"})
+			all = append(all, lightLoad{"select", rate, connections, 1, "ip", ""})
 		}
 	}
 	for _, rate := range rates {
-		all = append(all, lightLoad{"select", rate, 64, 1, "link"}, lightLoad{"select", rate, 64, 2, "ip"})
+		all = append(all, lightLoad{"select", rate, 64, 1, "link", ""}, lightLoad{"select", rate, 64, 2, "ip", ""})
 	}
-	return append(all, lightLoad{"execute", 20_000, 64, 1, "ip"}, lightLoad{"insert", 500, 8, 1, "ip"}, lightLoad{"insert", 1000, 8, 1, "ip"})
+	for _, batch := range []string{"1ms", "10ms"} {
+		all = append(all, lightLoad{"select", 5_000, 64, 1, "ip", batch}, lightLoad{"select", 20_000, 64, 1, "ip", batch})
+	}
+	return append(all, lightLoad{"execute", 20_000, 64, 1, "ip", ""}, lightLoad{"insert", 500, 8, 1, "ip", ""}, lightLoad{"insert", 1000, 8, 1, "ip", ""})
 }
 
 func (o *lightLoad) name() string {
@@ -51,9 +55,18 @@ func (o *lightLoad) name() string {
 	}
 	how := "no replay"
 	if o.shards > 0 {
-		how = fmt.Sprintf("%d shards, %s", o.shards, o.send)
+		how = o.how()
 	}
 	return fmt.Sprintf("%s %s, %d connections, %s", o.what, rate, o.connections, how)
+}
+
+// how is how the line's load is replayed.
+func (o *lightLoad) how() string {
+	how := fmt.Sprintf("%d, %s", o.shards, o.send)
+	if o.batch != "" {
+		how += ", " + o.batch
+	}
+	return how
 }
 
 // TestLight measures both programs between light servers: capturing, sending, and
@@ -62,7 +75,7 @@ func TestLight(t *testing.T) {
 	l := labtest.Own(t, lab.Options{Bare: true})
 	servers := lightServers(t, l)
 	all := lightLoads()
-	d := &table{name: "light", lines: len(all), titles: []string{"load", "connections", "shards, send", "commands/s", "mrtecopy µs", "intercept µs",
+	d := &table{name: "light", lines: len(all), titles: []string{"load", "connections", "shards, send, batch", "commands/s", "mrtecopy µs", "intercept µs",
 		"client, server µs", "production p50, p99 µs", "lag p50, p99 ms", "behind", "packets in, out per command", "memory", "captured, answered", "drops"}}
 	for _, o := range all {
 		t.Run(o.name(), func(t *testing.T) { o.measure(t, l, servers, d) })
@@ -81,7 +94,7 @@ func (o *lightLoad) measure(t *testing.T, l *lab.Lab, servers *pair, d *table) {
 		if o.shards > 1 {
 			production.Spread()
 		}
-		m = replaying(t, l, lab.Run{Production: &production, Mrtecopy: []string{"--shards", fmt.Sprint(o.shards), "--send", o.send, "--drain", "10s"}})
+		m = replaying(t, l, lab.Run{Production: &production, Mrtecopy: []string{"--shards", fmt.Sprint(o.shards), "--send", o.send, "--batch", cmp.Or(o.batch, "4ms"), "--drain", "10s"}})
 		see = func() { m.usage() }
 	}
 	wait := loading(t, l, "-for", lightFor.String(), "-rate", fmt.Sprint(o.rate), "-threads", fmt.Sprint(o.connections), "-what", o.what, "-size", fmt.Sprint(size), "paced")
@@ -103,7 +116,7 @@ func (o *lightLoad) measure(t *testing.T, l *lab.Lab, servers *pair, d *table) {
 		m.end()
 		a := m.stop()
 		packets := fmt.Sprintf("%.2f, %.2f", float64(a.Capture.Frames)/n, float64(a.Send.Segments)/n)
-		copy(row[2:], []any{fmt.Sprintf("%d, %s", o.shards, o.send), row[3], m.perCommand(0, did.Commands), m.perCommand(1, did.Commands),
+		copy(row[2:], []any{o.how(), row[3], m.perCommand(0, did.Commands), m.perCommand(1, did.Commands),
 			row[6], row[7], a.lag(), behind, packets, m.memory(), a.answered(), a.drops()})
 	}
 	d.add(t, row...)

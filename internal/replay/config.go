@@ -48,12 +48,13 @@ type Config struct {
 	ResponseTimeout time.Duration // how long the target may owe an answer that production gave; 0: for ever
 	Send            rawsend.Mode
 	Shards          int
-	Ring            int   // octets of each interface's ring in each shard; 0: capture's default
-	StreamAbove     int   // octets from which a command is sent as it comes
-	MaxMemory       int64 // octets of captured and unacknowledged data, all shards together, and of what the Observer keeps
-	SessionMemory   int64 // of these, of one session; 0: half of a shard's share
-	MaxConnects     int   // connections opened on the target in a second
-	MaxSessions     int   // connections known at a time, all shards together
+	Batch           time.Duration // how long a packet may wait in the ring for others, in milliseconds; 0: capture's default
+	Ring            int           // octets of each interface's ring in each shard; 0: capture's default
+	StreamAbove     int           // octets from which a command is sent as it comes
+	MaxMemory       int64         // octets of captured and unacknowledged data, all shards together, and of what the Observer keeps
+	SessionMemory   int64         // of these, of one session; 0: half of a shard's share
+	MaxConnects     int           // connections opened on the target in a second
+	MaxSessions     int           // connections known at a time, all shards together
 
 	Opened  func() error // called when all sockets are open, before any packet is read
 	Status  io.Writer    // takes the status lines

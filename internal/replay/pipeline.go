@@ -142,7 +142,7 @@ func openShards(c Config, p plan) (shards []*shard, err error) {
 	}
 	for n, name := range p.interfaces {
 		for _, s := range shards {
-			rc := capture.Config{Interface: name, Filter: p.filter, Promiscuous: p.mirror, Blocks: c.Ring / capture.DefaultBlockSize}
+			rc := capture.Config{Interface: name, Filter: p.filter, Promiscuous: p.mirror, Retire: c.Batch, Blocks: c.Ring / capture.DefaultBlockSize}
 			if c.Shards > 1 {
 				rc.FanoutID = p.fanout + uint16(n) // one group per interface
 			}
