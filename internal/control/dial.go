@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A Config is what a client needs to connect.
@@ -73,8 +75,14 @@ func dial(ctx context.Context, addr string, c *Config) (_ *Conn, _ Welcome, err 
 
 // reachable adds to the error of a connection attempt what can be done.
 func reachable(ctx context.Context, err error) error {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	var name *net.DNSError
+	switch {
+	case errors.As(err, &name):
+		return fmt.Errorf("%w: give --intercept a name that this host can resolve, or an address", err)
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return fmt.Errorf("%w; does a firewall drop it?: %w", context.Cause(ctx), err)
+	case errors.Is(err, unix.ECONNREFUSED):
+		return fmt.Errorf("%w: is intercept running there?", err)
 	}
 	return err
 }

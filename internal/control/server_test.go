@@ -398,7 +398,7 @@ func TestDialTriesInOrder(t *testing.T) {
 	c.Close()
 
 	_, _, err = Dial(t.Context(), []string{nobody, wrong.addr}, config)
-	mismatch(t, err, "intercept "+nobody+": ", "connection refused; intercept "+wrong.addr+": ")
+	mismatch(t, err, "intercept "+nobody+": ", "connection refused: is intercept running there?; intercept "+wrong.addr+": ")
 	if _, _, err := Dial(t.Context(), nil, config); err == nil {
 		t.Error("connected to nothing")
 	}
@@ -409,6 +409,7 @@ func TestDialTriesInOrder(t *testing.T) {
 		}): `no intercept listens there: the answer began with "J\x00\x00\x00\n9.7.`,
 		impostor(t, func(c *net.TCPConn) { _, _ = io.ReadFull(c, make([]byte, prefaceSize)) }): "closed without an answer",
 		"127.0.0.1:nonsense": "intercept 127.0.0.1:nonsense: ",
+		"nobody.invalid:1":   "a name that this host can resolve",
 	} {
 		if _, _, err := Dial(t.Context(), []string{addr}, config); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q in it", err, want)

@@ -67,7 +67,7 @@ func (l *link) run(ctx context.Context) {
 			}
 			if err.Error() != lastErr {
 				lastErr = err.Error()
-				l.log.Warn("no intercept: sessions wait. If nothing answers: is it running there, does a firewall stop the port?", "error", err)
+				l.log.Warn("no intercept: sessions wait", "error", err)
 			}
 			sleep(ctx, again.after(0))
 			continue
