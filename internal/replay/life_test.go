@@ -411,11 +411,18 @@ func testLife(r *rig, nonsense, stop bool) {
 	}
 	if stop {
 		r.s.stage = lastFrames
-		for deadline := r.now + 10*time.Second; r.s.stage != stopped; {
+		r.s.drain = []time.Duration{0, time.Second, time.Minute}[r.rng.IntN(3)]
+		for deadline := r.now + r.s.drain + 10*time.Second; r.s.stage != stopped; {
 			if r.now > deadline {
 				r.tb.Fatal("it does not stop")
 			}
-			r.turn(5 * time.Millisecond)
+			switch n := r.rng.IntN(100); {
+			case n < 1:
+				r.link()
+			case n < 50:
+				r.progress(nonsense && n%4 == 0)
+			}
+			r.turn([]time.Duration{5 * time.Millisecond, time.Second}[r.rng.IntN(20)/19])
 		}
 		if n := len(r.s.ids); n > 0 {
 			r.tb.Errorf("%d sessions are registered at the end", n)

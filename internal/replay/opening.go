@@ -15,9 +15,9 @@ import (
 const maxTries = 16
 
 // openQueued registers the sessions whose login was captured, or gives up those
-// that waited too long for an intercept.
+// that waited too long for an intercept. At the end none is opened any more.
 func (s *shard) openQueued() {
-	if len(s.opening) == 0 {
+	if len(s.opening) == 0 || s.stage >= closing {
 		return
 	}
 	kept := s.opening[:0]

@@ -50,7 +50,7 @@ func (s *Session) clientEnded(e *Env, how clientEnd) {
 // closeBehindClient closes the connection to the target once the client has
 // left and nothing is unanswered.
 func (s *Session) closeBehindClient(e *Env) {
-	if s.clientGone == clientOpen || s.phase != Ready {
+	if s.clientGone == clientOpen || s.phase != Ready || s.stopped {
 		return
 	}
 	if s.infile == infileAsked {
