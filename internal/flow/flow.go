@@ -164,7 +164,7 @@ func (s *Stream) Segment(now time.Duration, p *buffer.Pool, seg *wire.Segment, o
 	if d > 0 {
 		s.keep(now, p, seg)
 		if s.hold.size > maxHeld {
-			out = s.giveUp(p, out)
+			out = s.GiveUp(p, out)
 		}
 		return out
 	}
@@ -179,7 +179,7 @@ func (s *Stream) reset(p *buffer.Pool, seg *wire.Segment, out []Event) []Event {
 	if seg.Seq.Before(s.nxt) {
 		return out
 	}
-	out = s.giveUp(p, out)
+	out = s.GiveUp(p, out)
 	if s.over {
 		return out
 	}
@@ -301,8 +301,8 @@ func (s *Stream) skip(now time.Duration, p *buffer.Pool, out []Event) []Event {
 	return s.drain(now, p, out)
 }
 
-// giveUp names every hole a gap.
-func (s *Stream) giveUp(p *buffer.Pool, out []Event) []Event {
+// GiveUp names every hole a gap: what is missing will not come any more.
+func (s *Stream) GiveUp(p *buffer.Pool, out []Event) []Event {
 	for s.hold != nil {
 		out = s.skip(s.hold.since, p, out)
 	}

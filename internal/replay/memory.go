@@ -63,7 +63,7 @@ func (s *shard) place(opens bool) ledger.Reason {
 // in the map's random order. Those that Stop left open have to stay, to be counted
 // as such.
 func (s *shard) evict(why ledger.Reason) bool {
-	if s.stage >= closing {
+	if s.stage >= draining {
 		return false
 	}
 	tries := 16

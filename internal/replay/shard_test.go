@@ -185,6 +185,26 @@ func TestSessionNumbersWrap(t *testing.T) {
 	}
 }
 
+// What is missing when nothing is captured any more will not come: what was
+// captured behind it does not wait for it.
+func TestHolesEndWithTheCapture(t *testing.T) {
+	r := newRig(t, rigSender(t), 1, 64<<20)
+	c := r.talk(40000)
+	c.say(10)
+	c.skip(1000)
+	c.say(20)
+	r.turn(time.Millisecond)
+	before := r.s.env.Counts.Commands.Captured
+	r.s.stage, r.s.stopAt = lastFrames, r.now
+	r.turn(time.Millisecond)
+	if e := c.entry(); e.stream.Deadline() != 0 || e.stream.Storage() != 0 {
+		t.Errorf("a hole waits until %v", e.stream.Deadline())
+	}
+	if n := r.s.env.Counts.Commands.Captured - before; n == 0 {
+		t.Error("nothing was captured behind the hole")
+	}
+}
+
 // Once nobody reads the rings any more, what the kernel drops is no loss.
 func TestRingsCloseBeforeTheDrain(t *testing.T) {
 	r := newRig(t, rigSender(t), 1, 64<<20)

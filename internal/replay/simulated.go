@@ -48,8 +48,12 @@ func (m *Simulated) Begin(now time.Duration) {
 	m.s.env.Now = now
 }
 
-// Frame takes a frame, which was captured at the time at.
+// Frame takes a frame, which was captured at the time at. A shard that was stopped
+// reads none.
 func (m *Simulated) Frame(ip []byte, size int, at time.Duration) {
+	if m.s.stage > lastFrames {
+		return
+	}
 	m.s.frame(&capture.Frame{IP: ip, Size: size, Stamp: SimulatedTime(at).UnixNano()})
 }
 

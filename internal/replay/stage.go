@@ -19,6 +19,9 @@ func (s *shard) nextStage() {
 			for _, t := range s.taps {
 				t.close() // nobody reads it any more: what comes now must not count as dropped
 			}
+			if s.drain > 0 {
+				s.catchUp()
+			}
 		}
 	case draining:
 		if now < s.stopAt && s.busy() {
@@ -47,6 +50,18 @@ func (s *shard) nextStage() {
 		if len(s.guard.held) == 0 {
 			s.stage = stopped
 		}
+	}
+}
+
+// catchUp begins the draining: each session goes on to its last captured command
+// and is stopped behind it by its Poll. A transaction whose COMMIT was not captured
+// has locks on the target that others may wait for until its session is closed.
+func (s *shard) catchUp() {
+	s.env.Draining = true
+	s.env.At = s.env.Now
+	for _, e := range s.inOrder() {
+		s.events = e.stream.GiveUp(&s.env.Pool, s.events[:0])
+		s.flowEvents(e)
 	}
 }
 

@@ -152,8 +152,8 @@ func (s *Session) lose(e *Env, why ledger.Reason) {
 		return
 	}
 	if s.outcome != undecided || s.stopped {
-		if s.outcome != undecided && s.phase != Over {
-			s.over(e) // its column is decided, but it must end
+		if s.phase != Over && (s.outcome != undecided || s.phase == Closing) {
+			s.over(e) // its column is decided, or stays open, but it must end
 		}
 		return
 	}
@@ -244,10 +244,30 @@ func (s *Session) Pending() (n uint64) {
 	return n
 }
 
+// spent reports whether nothing will come of the session any more if nothing more
+// is captured: what was is answered, or lacks its end.
+func (s *Session) spent() bool {
+	if s.phase != Ready || s.stopped || s.clientGone != clientOpen {
+		return false
+	}
+	first := s.queue.first()
+	switch {
+	case first == nil, first.has(open):
+		return true
+	case s.infile == infileAsked && first.has(loads): // the target waits for the rest of the file
+		rest := s.queue.unsent()
+		return rest == nil || rest.has(file) && rest.has(open)
+	}
+	return false
+}
+
 // Stop is the end of the program: commands that were not sent are lost, those
 // that were stay pending. A session with nothing unanswered says COM_QUIT, any
 // other is reset.
 func (s *Session) Stop(e *Env) {
+	if s.stopped {
+		return
+	}
 	if s.phase == Opening {
 		s.lose(e, ledger.TargetUnreachable) // nothing answered the SYN so far
 	}

@@ -197,7 +197,7 @@ func (s *Session) complete(e *Env) {
 // none that production gave. Without the client's going on, nothing says how
 // long a command may take. While no intercept sees the replies, nothing is owed.
 func (s *Session) overdue(e *Env) time.Duration {
-	if e.ResponseTimeout == 0 || s.phase != Ready || s.Conn.Paused() {
+	if e.ResponseTimeout == 0 || s.phase != Ready || s.stopped || s.Conn.Paused() {
 		return 0
 	}
 	owed, behind := s.queue.awaited()

@@ -87,6 +87,9 @@ type Env struct {
 	Counts       ledger.Counts
 	Out          Out
 	IDs          ConnectionIDs // nil: none is known
+	// Draining says that nothing more will be captured: a session that has nothing
+	// left to say is stopped, since the locks it holds keep others waiting.
+	Draining bool
 
 	// Records is the storage of all sessions that is not the Pool's, in octets.
 	Records int
@@ -208,18 +211,18 @@ func (s *Session) Knocking(now time.Duration) bool {
 }
 
 // Finished reports whether neither the client nor the target has anything more
-// to say: the session may be forgotten.
+// to say: the session may be forgotten. One that was stopped is counted as open.
 func (s *Session) Finished() bool {
-	return s.clientGone != clientOpen && s.phase == Over
+	return s.clientGone != clientOpen && s.phase == Over && s.outcome != undecided
 }
 
 // ClientLeft reports whether the client's end was captured, or is certain.
 func (s *Session) ClientLeft() bool { return s.clientGone != clientOpen }
 
 // Busy reports whether something is under way that will end by itself: a login,
-// commands to be sent or answered, a close.
+// commands to be sent or answered, a close. A session that was stopped is not.
 func (s *Session) Busy() bool {
-	return s.phase != Over && s.outcome == undecided &&
+	return s.phase != Over && s.outcome == undecided && !s.stopped &&
 		(s.queue.len() > 0 || s.phase >= Queued && s.phase < Ready || s.phase == Closing)
 }
 
@@ -339,6 +342,9 @@ func (s *Session) Poll(e *Env) {
 	}
 	if s.overdueAt = s.overdue(e); s.overdueAt != 0 && s.overdueAt <= e.Now {
 		s.lose(e, ledger.ResponseTimeout)
+	}
+	if e.Draining && s.spent() {
+		s.Stop(e)
 	}
 	e.Out.Segments = s.Conn.Poll(e.Now, &e.Pool, e.Out.Segments)
 	e.Counts.Send.Retransmits += uint64(s.Conn.Retransmits)

@@ -37,10 +37,13 @@ type world struct {
 	weather weather
 	now     time.Duration
 	calm    time.Duration // when everything that goes wrong has ended
-	rng     *rand.Rand    // of what has an order of its own; each flow has others
-	err     error
-	out     func(string) // takes the trace; nil: there is none
-	sum     uint32       // of all that was sent
+
+	stopAt, stoppedAt time.Duration // when mrtecopy is asked to stop, and when it has; 0: it goes on until all is done
+
+	rng *rand.Rand // of what has an order of its own; each flow has others
+	err error
+	out func(string) // takes the trace; nil: there is none
+	sum uint32       // of all that was sent
 
 	queue eventQueue
 	nth   uint64 // events so far
@@ -293,7 +296,11 @@ func (w *world) run() error {
 		}
 		w.turn()
 	}
-	if w.err == nil {
+	switch {
+	case w.err != nil:
+	case w.stopAt != 0:
+		w.stopped()
+	default:
 		w.account()
 	}
 	return w.err
@@ -302,12 +309,15 @@ func (w *world) run() error {
 // over reports whether the replay has come to its end.
 func (w *world) over() bool {
 	return w.left == 0 && len(w.frames)+len(w.shardIn)+len(w.engineIn)+len(w.replies)+len(w.queue) == 0 &&
-		w.shard.Sessions() == 0 && w.engine.Summary().Sessions.Open == 0 && (w.weather.has(lossy) || w.host.deadline() == 0)
+		(w.shard.Stopped() || w.stopAt == 0 && w.shard.Sessions() == 0) && w.engine.Summary().Sessions.Open == 0 && (w.weather.has(lossy) || w.host.deadline() == 0)
 }
 
 // wakes returns when something happens next.
 func (w *world) wakes() time.Duration {
 	next := w.shardAt
+	if w.shard.Stopped() {
+		next = w.calm + rest + 1
+	}
 	if !w.channel.engineGone {
 		next = min(next, w.engineAt)
 	}
@@ -325,7 +335,10 @@ const step = 10 * time.Microsecond
 
 // turn gives whoever has something to do a turn.
 func (w *world) turn() {
-	if len(w.frames)+len(w.shardIn) > 0 || w.shardAt <= w.now {
+	switch {
+	case w.shard.Stopped():
+		w.frames, w.shardIn = nil, nil
+	case len(w.frames)+len(w.shardIn) > 0 || w.shardAt <= w.now:
 		w.shard.Begin(w.now)
 		for _, f := range w.frames {
 			w.shard.Frame(f.ip, f.size, f.at)
@@ -339,6 +352,9 @@ func (w *world) turn() {
 		w.shardAt = w.now + max(w.shard.Wait(w.now), step)
 		w.check(w.shard.Check())
 		w.answered()
+		if w.shard.Stopped() {
+			w.stoppedAt = w.now
+		}
 	}
 	if !w.channel.engineGone && (len(w.replies)+len(w.engineIn) > 0 || w.engineAt <= w.now) {
 		for _, f := range w.engineIn {
