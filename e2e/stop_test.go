@@ -15,8 +15,7 @@ func TestStopDuringWrites(t *testing.T) {
 	const (
 		rounds  = 3
 		threads = 16
-		rows    = 50              // so few that the threads wait for each other's locks
-		soon    = 4 * time.Second // of the drain's 10; it takes a fraction of a second
+		rows    = 50 // so few that the threads wait for each other's locks
 	)
 	l := labtest.Lab(t)
 	if err := l.FillBench(t.Context()); err != nil {
@@ -49,8 +48,8 @@ func TestStopDuringWrites(t *testing.T) {
 		if s.Commands.Pending != 0 || s.Commands.Captured < 1000 || s.Sessions.Captured != threads {
 			t.Errorf("%d commands of %d sessions captured, %d pending; want many of %d, and none", s.Commands.Captured, s.Sessions.Captured, s.Commands.Pending, threads)
 		}
-		if result.ExitCode != 0 || took > soon {
-			t.Errorf("exit code %d after %v, want 0 after less than %v", result.ExitCode, took, soon)
+		if result.ExitCode != 0 {
+			t.Errorf("exit code %d, want 0", result.ExitCode)
 		}
 		if n := connected(t, l.TargetServer); n != 0 {
 			t.Errorf("%d sessions are left on the target", n)
