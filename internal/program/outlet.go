@@ -79,12 +79,11 @@ func (o *Outlet) run() {
 // write writes one piece. There is nobody to tell of an error.
 func (o *Outlet) write(b []byte) {
 	_, _ = o.to.Write(b)
-	if len(o.lines) > 0 {
-		return
-	}
+	n := 0
 	o.mu.Lock()
-	n := o.dropped
-	o.dropped = 0
+	if len(o.lines) == 0 { // else they come first
+		n, o.dropped = o.dropped, 0
+	}
 	o.mu.Unlock()
 	if n > 0 {
 		fmt.Fprintf(o.to, "(%d lines were dropped here, since nobody read them in time)\n", n)
