@@ -123,6 +123,11 @@ func live(c *cli.Context, s surroundings) error {
 	if err != nil {
 		return err
 	}
+	for _, addr := range cfg.Intercepts {
+		if err := config.Resolve(c.Context, addr, s.lookup); err != nil {
+			return v.Errorf("intercept", "%v", err)
+		}
+	}
 	needs := []program.Capability{program.NetRaw}
 	if cfg.Send == rawsend.Link {
 		needs = append(needs, program.NetAdmin) // to have the kernel ask for the next hop's address

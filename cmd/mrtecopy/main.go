@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"io"
+	"net"
 	"net/netip"
 	"os"
 
@@ -27,6 +28,7 @@ func main() {
 		stderr:     os.Stderr,
 		getenv:     os.Getenv,
 		localAddrs: capture.LocalAddrs,
+		lookup:     net.DefaultResolver.LookupHost,
 		privileged: program.Privileged,
 		nice:       program.Nice,
 		confine:    program.Confine,
@@ -39,6 +41,7 @@ type surroundings struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	localAddrs     func() ([]netip.Addr, error)
+	lookup         func(ctx context.Context, host string) ([]string, error)
 	privileged     func(...program.Capability) error
 	nice           func(int) error
 	confine        func(program.Confinement) error

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -66,6 +67,9 @@ func (b *bench) run(line string) int {
 		getenv: func(key string) string { return b.env[key] },
 		localAddrs: func() ([]netip.Addr, error) {
 			return []netip.Addr{netip.MustParseAddr("10.0.0.5"), netip.MustParseAddr("2001:db8::5"), netip.MustParseAddr("127.0.0.1")}, nil
+		},
+		lookup: func(_ context.Context, host string) ([]string, error) {
+			return nil, &net.DNSError{Name: host, Err: "no such host", IsNotFound: host == "mistyped"}
 		},
 		privileged: func(needed ...program.Capability) error { b.needed = needed; return b.denied },
 		nice:       func(n int) error { b.nice = n; return nil },
@@ -133,6 +137,7 @@ func TestUsageErrors(t *testing.T) {
 		{"live" + needed + "-i eth1 --server-ip 10.0.0.9", "10.0.0.9 is the production server, by --server-ip"},
 		{"live" + needed + "--server-ip 10.0.0.6", "10.0.0.6 is not an address of this host, so its packets must come from a mirror port: name the interface they arrive at with --interface"},
 		{"live" + needed + "--server-ip prod", `"prod" is a name`},
+		{"live" + needed + "--intercept blackhole --intercept mistyped:1234", "--intercept: there is no host \"mistyped\""},
 		{"live" + needed + "--intercept host:x", "--intercept: \"host:x\": the port must be 1 to 65535"},
 		{"live" + needed + "-i eth0:1", `--interface: "eth0:1" is no interface name`},
 		{"live" + needed + "-p 0", `--port: "0" is not a number from 1 to 65535`},
