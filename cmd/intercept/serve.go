@@ -98,6 +98,7 @@ func serve(c *cli.Context, s surroundings) error {
 	if err != nil {
 		return err
 	}
+	defer destination.Close()
 	out := program.NewOutlet(s.stderr)
 	defer out.Close()
 	s.stderr = out

@@ -166,6 +166,7 @@ func live(c *cli.Context, s surroundings) error {
 	if err != nil {
 		return err
 	}
+	defer destination.Close()
 	cfg.Color = program.Colored(s.stderr, s.getenv)
 	out := program.NewOutlet(s.stderr)
 	defer out.Close()

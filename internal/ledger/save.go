@@ -19,7 +19,12 @@ type Destination struct {
 	path   string // "": nowhere, "-": stdout
 	stdout io.Writer
 	file   *os.File // written in place; nil: the file is replaced as a whole, so that nobody reads half of one
+	made   bool     // file is new, and holds nothing but unfinished
 }
+
+// unfinished is what a file that is written in place holds until Save: JSON, but
+// no account.
+const unfinished = `{"unfinished": true}` + "\n"
 
 // Open prepares to write to path, or to stdout if that is "-", or nowhere if it
 // is empty, and says why that cannot be. A program may give up its privileges
@@ -60,9 +65,25 @@ func (d *Destination) open(uid int) (err error) {
 	// only as long as it has the privilege.
 	d.file, err = os.OpenFile(d.path, flags|unix.O_NONBLOCK, 0o644)
 	if errors.Is(err, unix.ENXIO) {
-		err = nil // a FIFO that nobody reads yet: at the end, perhaps
+		return nil // a FIFO that nobody reads yet: at the end, perhaps
+	}
+	if err == nil && info == nil {
+		d.made = true
+		_, err = d.file.WriteString(unfinished)
 	}
 	return err
+}
+
+// Close ends what Open began. A file that was made for a Save that did not come is
+// taken away, if that is permitted still.
+func (d *Destination) Close() {
+	if d.file == nil {
+		return
+	}
+	_ = d.file.Close()
+	if d.made {
+		_ = os.Remove(d.path)
+	}
 }
 
 // replaceable reports whether who is uid and has no privileges may replace a file
@@ -109,9 +130,11 @@ func (d *Destination) Save(v any) error {
 	case d.path == "-":
 		_, err = d.stdout.Write(b)
 	case d.file != nil:
-		_ = d.file.Truncate(0) // a device has no length
+		_, _ = d.file.Seek(0, io.SeekStart) // a device has neither place nor length
 		_, err = d.file.Write(b)
+		_ = d.file.Truncate(int64(len(b)))
 		err = errors.Join(err, d.file.Close())
+		d.file = nil
 	case lerr == nil && !info.Mode().IsRegular():
 		err = os.WriteFile(d.path, b, 0o644)
 	default:

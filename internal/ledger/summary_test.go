@@ -129,6 +129,31 @@ func TestSave(t *testing.T) {
 	}
 }
 
+// A run that ends without an account leaves no file that it made, and others as
+// they were.
+func TestNotSaved(t *testing.T) {
+	for _, uid := range []int{os.Geteuid(), os.Geteuid() + 1} {
+		dir := t.TempDir()
+		old := filepath.Join(dir, "old.json")
+		if err := os.WriteFile(old, []byte("an account"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{filepath.Join(dir, "new.json"), old, ""} {
+			d, err := Open(path, nil, uid)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d.Close()
+		}
+		if b, err := os.ReadFile(old); err != nil || string(b) != "an account" {
+			t.Errorf("the old file holds %q, %v", b, err)
+		}
+		if names, _ := os.ReadDir(dir); len(names) != 1 {
+			t.Errorf("left over: %v", names)
+		}
+	}
+}
+
 // Who will be another user then cannot replace the file, and has it opened.
 func TestSaveWithoutPrivileges(t *testing.T) {
 	for _, exists := range []bool{false, true} {
@@ -142,9 +167,13 @@ func TestSaveWithoutPrivileges(t *testing.T) {
 		if err != nil || d.file == nil {
 			t.Fatalf("Open: %v; it is not open", err)
 		}
+		if b, err := os.ReadFile(path); !exists && (err != nil || string(b) != unfinished) {
+			t.Errorf("before it is saved the file holds %q, %v", b, err)
+		}
 		if err := d.Save(1); err != nil {
 			t.Fatal(err)
 		}
+		d.Close()
 		if b, err := os.ReadFile(path); err != nil || string(b) != "1\n" {
 			t.Errorf("file holds %q, %v", b, err)
 		}
