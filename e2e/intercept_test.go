@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -92,10 +93,34 @@ func TestWrongKey(t *testing.T) {
 	if result.Summary.Send.Segments != 0 {
 		t.Errorf("%d packets were sent", result.Summary.Send.Segments)
 	}
-	if result.ExitCode == 0 {
-		t.Error("exit code 0, though nothing was replayed")
+	if result.ExitCode != 1 {
+		t.Errorf("exit code %d, want 1, for no intercept was reached", result.ExitCode)
 	}
-	r.Says(result.Log, "the key does not match")
+	r.Says(result.Log, "the key does not match", "no intercept was reached at")
+}
+
+// Without an intercept every status line says so, and a run that never reached one
+// has not done what it was asked to, even if no client came.
+func TestNoIntercept(t *testing.T) {
+	r := labtest.Prepare(t)
+	d := r.StartMrtecopy(lab.Run{NoIntercept: true, Mrtecopy: []string{"--status-every", "200ms"}})
+	const mark = "  no intercept\n"
+	waitFor(t, "two status lines say that there is no intercept", func() bool { return strings.Count(d.Log(), mark) > 1 })
+	result, err := d.Stop(r.Ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if result.ExitCode != 1 || result.Raw == nil {
+		t.Errorf("exit code %d, summary %q; want 1, and one", result.ExitCode, result.Raw)
+	}
+	r.Says(result.Log, "no intercept was reached at "+r.Lab.Blackhole.V4.String())
+
+	r.StartIntercept(lab.Run{})
+	d = r.StartMrtecopy(lab.Run{Mrtecopy: []string{"--status-every", "200ms"}})
+	waitFor(t, "a status line comes", func() bool { return strings.Count(d.Log(), "\n") > 5 })
+	if result := r.Stop(); result.ExitCode != 0 || strings.Contains(result.Log, mark) {
+		t.Errorf("with an intercept: exit code %d:\n%s", result.ExitCode, result.Log)
+	}
 }
 
 // Without encryption and key, if both sides are told so.

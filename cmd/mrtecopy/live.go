@@ -40,7 +40,8 @@ names, under its long name. A flag wins over the environment, that over the file
 The first SIGINT or SIGTERM stops capturing, lets the target catch up, and closes
 every session on it; a second one ends at once.
 
-Exit code: 0 nothing lost, 3 finished with losses, 1 could not run, 2 usage.
+Exit code: 0 nothing lost, 3 finished with losses, 1 could not run or reached no
+intercept, 2 usage.
 
 Examples:
 

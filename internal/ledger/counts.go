@@ -92,6 +92,14 @@ type Send struct {
 	Errors map[string]uint64
 }
 
+// Links are gauges of the connections to the intercept, of which each shard has
+// one.
+type Links struct {
+	Shards uint64
+	Down   uint64 // of Shards: no intercept is connected
+	Never  uint64 // of Down: none ever was
+}
+
 // Counts is the account of one shard, or the sum of several. One goroutine at a
 // time owns it.
 type Counts struct {
@@ -100,6 +108,7 @@ type Counts struct {
 	Capture  Capture
 	Send     Send
 	Lag      Lag
+	Links    Links
 }
 
 // Add adds all of o to c, which must be the caller's own, as must o.
@@ -121,6 +130,10 @@ func (c *Counts) Add(o *Counts) {
 		c.AddSendError(name, n)
 	}
 	c.Lag.Add(&o.Lag)
+
+	c.Links.Shards += o.Links.Shards
+	c.Links.Down += o.Links.Down
+	c.Links.Never += o.Links.Never
 }
 
 func (c *Commands) add(o *Commands) {

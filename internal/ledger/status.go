@@ -103,6 +103,13 @@ func (s *Status) row(b *strings.Builder, now time.Time, c *Counts) {
 		text := fmt.Sprintf(" %*s", columns[i].width, cell.text)
 		b.WriteString(paint(s.color && cell.alarm, red, text))
 	}
+	switch l := &c.Links; {
+	case l.Down == 0:
+	case l.Down == l.Shards:
+		b.WriteString(paint(s.color, red, "  no intercept"))
+	default:
+		b.WriteString(paint(s.color, red, fmt.Sprintf("  no intercept for %d of %d shards", l.Down, l.Shards)))
+	}
 	b.WriteByte('\n')
 }
 

@@ -28,6 +28,25 @@ func TestStatusRow(t *testing.T) {
 	}
 }
 
+// As long as no intercept is connected, every row says so.
+func TestStatusWithoutIntercept(t *testing.T) {
+	s := NewStatus(start, false)
+	s.Lines(start, new(Counts))
+	for _, tt := range []struct {
+		links Links
+		want  string
+	}{
+		{Links{Shards: 1, Down: 1, Never: 1}, "        0  no intercept\n"},
+		{Links{Shards: 1}, "        0\n"},
+		{Links{Shards: 4, Down: 1}, "        0  no intercept for 1 of 4 shards\n"},
+		{Links{Shards: 4, Down: 4}, "        0  no intercept\n"},
+	} {
+		if got := s.Lines(start.Add(time.Second), &Counts{Links: tt.links}); !strings.HasSuffix(got, tt.want) {
+			t.Errorf("%+v: %q, want …%q", tt.links, got, tt.want)
+		}
+	}
+}
+
 func TestStatusHeaderEveryTwentyRows(t *testing.T) {
 	s := NewStatus(start, false)
 	headers := 0

@@ -365,6 +365,23 @@ func (r *rig) link() {
 	}
 }
 
+// A shard tells whether an intercept is connected, and whether one ever was.
+func TestLinksAreCounted(t *testing.T) {
+	r := newRig(t, rigSender(t), 1, 64<<20)
+	look := func(want ledger.Links) {
+		t.Helper()
+		var sum ledger.Counts
+		if r.s.count(&sum); sum.Links != want {
+			t.Errorf("%+v, want %+v", sum.Links, want)
+		}
+	}
+	look(ledger.Links{Shards: 1, Down: 1, Never: 1})
+	r.s.linkUp(&linkUp{})
+	look(ledger.Links{Shards: 1})
+	r.s.linkDown()
+	look(ledger.Links{Shards: 1, Down: 1})
+}
+
 // Whatever clients, target, intercept and the links do, and in whatever order, a
 // shard's tables fit each other, every session has its place in the ledger, and
 // when the clients are gone nothing is left.

@@ -5,7 +5,9 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -108,6 +110,10 @@ func Run(ctx context.Context, c Config) (ledger.Summary, error) {
 	var sum ledger.Counts
 	for _, s := range shards {
 		s.count(&sum)
+	}
+	if runErr == nil && sum.Links.Never == sum.Links.Shards {
+		runErr = fmt.Errorf("no intercept was reached at %s, so nothing was replayed: is it running there, do --intercept and the key agree with it, does a firewall stop the port?",
+			strings.Join(c.Intercepts, " or "))
 	}
 	summary := ledger.NewSummary(c.Version, started, time.Now(), ctx.Err() != nil, &sum)
 	return summary, errors.Join(runErr, sum.Balance())

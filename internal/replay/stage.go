@@ -97,6 +97,13 @@ func (s *shard) count(sum *ledger.Counts) {
 			c.Sessions.Knocking++
 		}
 	}
+	c.Links = ledger.Links{Shards: 1}
+	if !s.up {
+		c.Links.Down = 1
+		if s.interceptAddrs == nil { // which the first one told
+			c.Links.Never = 1
+		}
+	}
 	for _, t := range s.taps {
 		t.addStats(&c.Capture)
 	}
