@@ -16,8 +16,9 @@ func (c *Conn) Receive() []byte {
 		c.socket.drained = false
 	}
 	for c.err == nil {
-		c.n = copy(c.in, c.in[c.used:c.n])
-		c.used = 0
+		if c.used > 0 { // else a frame that comes octet by octet would be copied each time
+			c.n, c.used = copy(c.in, c.in[c.used:c.n]), 0
+		}
 		s, ok := scanFrames(c.in[:c.n])
 		switch {
 		case s.messages:
