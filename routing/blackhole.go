@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/netip"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -143,6 +144,8 @@ func BlackholeReady(iface string, target netip.Addr, port uint16) error {
 
 // drops returns nil if the first rule for the replies is one that drops them.
 func (b Blackhole) drops(h *host, input string) error {
+	missing := "no rule drops them"
+	var only []string // interfaces on which a rule does
 	for _, r := range h.rules {
 		if r.table == unix.RT_TABLE_LOCAL && r.action == unix.FR_ACT_TO_TBL {
 			continue // delivers what is for this host
@@ -153,12 +156,18 @@ func (b Blackhole) drops(h *host, input string) error {
 		case r.action == unix.FR_ACT_BLACKHOLE && surely:
 			return nil
 		case r.action == unix.FR_ACT_BLACKHOLE:
+			if _, all := r.mayCatch(r.iif, b.Target, b.Port); all {
+				only = append(only, r.iif)
+				missing = "only those that come in by " + strings.Join(only, " or ") + " are dropped (if all do, say so with --interface)"
+			} else if only == nil {
+				missing = fmt.Sprintf("the rule of preference %d drops only some of them", r.pref)
+			}
 		case b.plan(input).steps[0].piece.present(h):
 			return fmt.Errorf("the replies of %v may be forwarded to the real clients: the rule of preference %d comes before the one that drops them; "+
 				"give it one above %d (ip %s rule)", b.Target, r.pref, prefBlackhole, family(b.Target.Is6()))
 		default:
-			return fmt.Errorf("the replies of %v would be forwarded to the real clients: %s is on, and no rule drops them; mend it by: %v",
-				b.Target, h.forwards(input, b.Target.Is6()), b.command())
+			return fmt.Errorf("the replies of %v would be forwarded to the real clients: %s is on, and %s; mend it by: %v",
+				b.Target, h.forwards(input, b.Target.Is6()), missing, b.command())
 		}
 	}
 	return nil // nowhere to go at all

@@ -138,6 +138,23 @@ func TestBlackholeHostThatForwards(t *testing.T) {
 				}
 				hole.ip("%s rule del pref 40", family)
 			}
+			// What is wrong is said as it is.
+			for _, tt := range []struct{ rule, iface, want string }{
+				{"", "", "is on, and no rule drops them; mend it by: "},
+				{"from " + f.target + " iif eth0 blackhole", "", "is on, and only those that come in by eth0 are dropped (if all do, say so with --interface); mend it by: "},
+				{"from " + f.target + " fwmark 1 blackhole", "", "is on, and the rule of preference 40 drops only some of them; mend it by: "},
+				{"from " + f.target + " iif lo blackhole", "eth0", "is on, and no rule drops them; mend it by: "},
+			} {
+				if tt.rule != "" {
+					hole.ip("%s rule add pref 40 %s", family, tt.rule)
+				}
+				if err := hole.ready(tt.iface, f.target); err == nil || !strings.Contains(err.Error(), tt.want) {
+					t.Errorf("rule %q, ready on %q: %v, want %q", tt.rule, tt.iface, err, tt.want)
+				}
+				if tt.rule != "" {
+					hole.ip("%s rule del pref 40", family)
+				}
+			}
 			hole.works(Blackhole{Target: b.Target, Port: 3306}.Apply)
 			if err := hole.ready("", f.target); err != nil {
 				t.Errorf("any interface: %v", err)
