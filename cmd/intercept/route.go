@@ -226,8 +226,14 @@ func noSuchRoute(c *cli.Context) error {
 		}
 	}
 	choice := strings.Join(names, "|")
-	if c.Args().Present() {
-		return config.Usagef("no command %q; it is: %s %s; see --help", c.Args().First(), c.Command.HelpName, choice)
+	given := c.Args().First()
+	for _, s := range c.Command.Subcommands {
+		if s.Command(given) != nil { // a verb, and nothing says on which host
+			return config.Usagef("%s which routes? On the target host it is: intercept route target … %s; on the blackhole host: intercept route blackhole … %s; see --help", given, given, given)
+		}
+	}
+	if given != "" {
+		return config.Usagef("no command %q; it is: %s %s; see --help", given, c.Command.HelpName, choice)
 	}
 	return config.Usagef("a command is missing: %s %s; see --help", c.Command.HelpName, choice)
 }

@@ -31,6 +31,8 @@ func TestRouteUsage(t *testing.T) {
 		{"route target", "print|apply|check|undo"},
 		{"route blackhole", "print|apply|check|undo"},
 		{"route nowhere", `"nowhere"`},
+		{"route check", "check which routes? On the target host it is: intercept route target … check; on the blackhole host: intercept route blackhole … check"},
+		{"route undo --port 3307", "undo which routes?"},
 		{"route target prinz", `"prinz"`},
 		{"route target print", "--via: missing"},
 		{"route target --via x print", `"x" is no IP address`},
