@@ -14,6 +14,9 @@ const (
 	// observerPatience is how long a connection waits for what the observer knows.
 	// Its commands are kept meanwhile.
 	observerPatience = 30 * time.Second
+	// betterPatience is how long one waits, of which something is known, for a look
+	// that finds it at rest.
+	betterPatience = 5 * time.Second
 	// maxAsks is how often the observer is asked about a connection that it does not
 	// know, or that was in use whenever it looked.
 	maxAsks = 2
@@ -118,6 +121,10 @@ func (s *shard) tell(e *entry, seen *observer.Seen, began time.Duration) {
 	switch {
 	case !quiet && j.asks < maxAsks:
 		s.hold(j, seen)
+		if seen != nil {
+			j.tellBy = min(j.tellBy, s.env.Now+betterPatience)
+			s.touch(e) // for its timer
+		}
 		s.ask(e, j)
 	case seen != nil:
 		s.adoptSeen(e, seen, quiet)

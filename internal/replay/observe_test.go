@@ -127,7 +127,7 @@ func TestObserve(t *testing.T) {
 		{"it is busy, then nobody answers", func(w *watched) {
 			w.say(port)
 			w.look(client, busy(), ago, justNow)
-			w.turn(observerPatience, func() {})
+			w.turn(betterPatience, func() {})
 		}, 0, 1, 0},
 		{"production does not know it", func(w *watched) {
 			w.say(port)
