@@ -12,13 +12,13 @@ import (
 // An entry is one captured connection with its replay.
 type entry struct {
 	key    wire.Flow // the captured 4-tuple, from the client to production
+	id     uint32    // names the session on the control channel; 0: it is not registered
 	stream flow.Stream
 	sess   session.Session
 	timer  timer
 	nth    uint64 // in the order of their beginning
 
 	counted  int           // of Env.Records, the stream's
-	id       uint32        // names the session on the control channel; 0: it is not registered
 	reg      registration  // with the intercept
 	src      wire.Endpoint // the forged client's address, once chosen
 	iss      seq.Num       // of the connection to the target

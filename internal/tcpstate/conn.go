@@ -81,7 +81,6 @@ type Conn struct {
 	keepAlive   bool  // the target is to see that we live
 	ackAlone    bool  // and not on data: the target is to see a duplicate, with its blocks
 	finWrite    bool  // Close was called: a FIN follows the data
-	scaled      bool  // both ends offered window scaling
 	sackOK      bool  // both ends offered SACK
 	rstNow      bool  // a RST with rstSeq is due: the answer to a half-open connection
 	challenged  bool  // the SYN that follows it is no repetition
@@ -92,7 +91,6 @@ type Conn struct {
 	rescued     bool  // it has had its rescue retransmission (RFC 6675)
 	resendFirst bool  // the first segment in flight is to be repeated at once
 	timing      bool  // the segment that ends at rtt.seq is being timed
-	nheld       uint8 // used entries of held
 	retries     uint8 // timeouts since SND.UNA last moved
 	probes      uint8 // probes since the window closed, saturating
 	unanswered  uint8 // probes since the target was last heard
@@ -120,19 +118,25 @@ type Conn struct {
 	}
 	rtt struct {
 		seq            seq.Num
+		backoffs       uint8 // doublings of rto until the next sample
 		at             time.Duration
 		smoothed, vari time.Duration // SRTT, RTTVAR of RFC 6298; smoothed 0: no sample yet
 		rto            time.Duration
-		backoffs       uint8 // doublings of rto until the next sample
 	}
 	rtxAt  time.Duration // when the retransmission timer fires; 0: it is off
 	ackAt  time.Duration // when a delayed ACK is due; 0: none
 	sentAt time.Duration // when data was last sent
-	held   [3]wire.Block // what the intercept holds beyond RCV.NXT, for SACK
+	held   *held         // what the intercept holds beyond RCV.NXT; nil, as nearly always: nothing
 
 	board       scoreboard
 	out         buffer.Buffer // octets from SND.UNA on: unacknowledged, then unsent
 	Retransmits uint32        // segments sent again; the caller may take and clear it
+}
+
+// held are the blocks for SACK (RFC 2018, section 4).
+type held struct {
+	n      uint8
+	blocks [3]wire.Block
 }
 
 // Open starts the connection: the first Poll sends the SYN. mss is the largest

@@ -180,6 +180,11 @@ func TestAckRidesOnACommandOrWaits(t *testing.T) {
 	if segs := c.Poll(now+200*ms, &pool, nil); len(segs) != 1 || segs[0].Options.NSACK != 1 || segs[0].Options.SACK[0].End != p.sndNxt.Add(20) {
 		t.Fatalf("sent %+v", segs)
 	}
+	// The hole is filled: no block is told any more.
+	c.Receive(now+300*ms, &pool, &wire.Report{Flags: wire.ACK, Ack: p.nxt, Window: p.wnd, RcvNxt: p.sndNxt.Add(20), AckNow: true})
+	if segs := c.Poll(now+300*ms, &pool, nil); len(segs) != 1 || segs[0].Ack != p.sndNxt.Add(20) || segs[0].Options.NSACK != 0 {
+		t.Fatalf("sent %+v", segs)
+	}
 }
 
 // A closed window is probed one octet at a time; the answers to the probes are

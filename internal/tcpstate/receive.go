@@ -89,7 +89,7 @@ func (c *Conn) receiveSynSent(now time.Duration, p *buffer.Pool, r *wire.Report)
 		mss = defaultMSS6
 	}
 	c.snd.mss = uint16(max(min(mss, int(c.snd.mss)), minMSS))
-	if c.scaled = r.Options.HasWScale; c.scaled {
+	if r.Options.HasWScale {
 		c.snd.scale = min(r.Options.WScale, wire.MaxWScale)
 	}
 	c.sackOK = r.Options.SACKPermitted
@@ -232,10 +232,9 @@ func (c *Conn) receiveData(now time.Duration, r *wire.Report) {
 	if d := c.rcv.nxt.To(r.RcvNxt); d > 0 && d <= rcvWnd+1 {
 		c.rcv.nxt = r.RcvNxt
 	}
-	c.nheld = 0
-	if c.sackOK {
-		c.nheld = r.NHeld
-		c.held = r.Held
+	c.held = nil
+	if c.sackOK && r.NHeld > 0 {
+		c.held = &held{r.NHeld, r.Held}
 	}
 	switch fresh := c.rcv.acked.To(c.rcv.nxt); {
 	case r.AckNow && r.NHeld > 0: // RFC 5681, section 4.2: a duplicate

@@ -58,8 +58,8 @@ func (c *Conn) Poll(now time.Duration, p *buffer.Pool, out []wire.Segment) []wir
 // ack returns an ACK with our SACK blocks.
 func (c *Conn) ack() wire.Segment {
 	s := c.control(wire.ACK, c.acceptable())
-	if c.nheld > 0 {
-		s.Options.NSACK, s.Options.SACK = c.nheld, c.held
+	if c.held != nil {
+		s.Options.NSACK, s.Options.SACK = c.held.n, c.held.blocks
 	}
 	return s
 }
