@@ -45,7 +45,7 @@ const (
 
 // entryCost is what an entry counts toward the memory limit beside its buffers:
 // itself, and its places in the shard's tables.
-const entryCost = 5 << 8
+const entryCost = 17 << 6
 
 const (
 	// interceptPatience is how long a new session waits for an intercept.
