@@ -16,7 +16,7 @@ const (
 	observerPatience = 30 * time.Second
 	// betterPatience is how long one waits, of which something is known, for a look
 	// that finds it at rest.
-	betterPatience = 5 * time.Second
+	betterPatience = 15 * time.Second
 	// maxAsks is how often the observer is asked about a connection that it does not
 	// know, or that was in use whenever it looked.
 	maxAsks = 2
