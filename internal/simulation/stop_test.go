@@ -12,7 +12,7 @@ import (
 func TestStop(t *testing.T) {
 	for _, weather := range weathers() {
 		t.Run(weather.String(), func(t *testing.T) {
-			for seed := range uint64(fixed) {
+			for seed := range uint64(fixed / 4) {
 				w := newWorld(1+seed, weather)
 				w.stop(rand.New(rand.NewPCG(1+seed, 3)))
 				if err := w.run(); err != nil {
