@@ -40,8 +40,8 @@ type Conn struct {
 	n    int    // octets in it
 	used int    // of which the last batch
 
-	more    bool   // there may be something to receive that poll does not tell
-	pending []byte // sent, and not written
+	more    bool  // there may be something to receive that poll does not tell
+	pending queue // sent, and not written
 
 	heard, said, took bool // since the last Tick: from the peer; to it; by it
 	ticked            time.Duration
@@ -82,7 +82,7 @@ func (c *Conn) FD() int { return c.socket.fd }
 
 // Events returns what to poll it for.
 func (c *Conn) Events() int16 {
-	if len(c.socket.out) > 0 {
+	if c.socket.out.size() > 0 {
 		return unix.POLLIN | unix.POLLOUT
 	}
 	return unix.POLLIN
@@ -105,7 +105,7 @@ func (c *Conn) end(err error) {
 		return
 	}
 	c.err = err
-	c.pending, c.in, c.n, c.used, c.more = nil, nil, 0, 0, false
+	c.pending, c.in, c.n, c.used, c.more = queue{}, nil, 0, 0, false
 	_ = c.socket.Close() // under TLS's feet: an alert might block
 	close(c.done)
 }
@@ -117,14 +117,15 @@ func (c *Conn) Tick(now time.Duration) {
 	if c.err != nil {
 		return
 	}
-	d := min(max(now-c.ticked, 0), tickAtMost)
+	whole := max(now-c.ticked, 0)
 	if c.ticked == 0 {
-		d = 0
+		whole = 0
 	}
 	c.ticked = now
+	d := min(whole, tickAtMost)
 	c.silent = passed(c.heard, c.silent, d)
-	c.quiet = passed(c.said, c.quiet, d)
-	c.stuck = passed(c.took || len(c.socket.out) == 0, c.stuck, d)
+	c.quiet = passed(c.said, c.quiet, whole) // the other side has waited all the time
+	c.stuck = passed(c.took || c.socket.out.size() == 0, c.stuck, d)
 	c.heard, c.said, c.took = false, false, false
 	switch {
 	case c.silent >= deadAfter:
@@ -149,7 +150,7 @@ func passed(did bool, since, d time.Duration) time.Duration {
 // dropped.
 func (c *Conn) Close() {
 	deadline := time.Now().Add(linger)
-	for c.err == nil && c.Pending() > 0 && c.await(unix.POLLOUT, deadline) {
+	for c.err == nil && c.Pending() > 0 && time.Now().Before(deadline) && c.await(unix.POLLOUT, deadline) {
 		c.flush()
 	}
 	if c.err == nil && c.Pending() == 0 {
@@ -166,7 +167,7 @@ func (c *Conn) hangUp(deadline time.Time) {
 	}
 	c.flush() // TLS's alert
 	var b [4 << 10]byte
-	for c.err == nil {
+	for c.err == nil && time.Now().Before(deadline) { // else who sends on could keep us
 		c.socket.drained = false
 		_, err := c.stream.Read(b[:])
 		if err != nil && (!errors.Is(err, wouldBlock{}) || !c.await(unix.POLLIN, deadline)) {

@@ -264,8 +264,8 @@ func TestSendOfTheBoundAgainAndAgain(t *testing.T) {
 			c.Flush()
 		}
 	}
-	if c.Err() != nil || cap(c.pending) > maxKeptBuffer || cap(c.socket.out) > maxKeptBuffer {
-		t.Errorf("%d and %d octets are kept; %v", cap(c.pending), cap(c.socket.out), c.Err())
+	if c.Err() != nil || cap(c.pending.b) > maxKeptBuffer || cap(c.socket.out.b) > maxKeptBuffer {
+		t.Errorf("%d and %d octets are kept; %v", cap(c.pending.b), cap(c.socket.out.b), c.Err())
 	}
 }
 
@@ -381,5 +381,43 @@ func TestBufferShrinks(t *testing.T) {
 	}
 	if len(b.in) != batchSize {
 		t.Errorf("a buffer of %d octets is kept", len(b.in))
+	}
+}
+
+// Who says next to nothing without end does not keep the owner from other things.
+func TestReceiveGivesUpAWhile(t *testing.T) {
+	c, peer := half(t)
+	c.stream = &script{in: bytes.Repeat(ping[:], 1000), cuts: []byte{1}}
+	turns := 0
+	for c.Receive() == nil && c.More() {
+		turns++
+	}
+	if want := 1000 * len(ping) / maxReads; turns != want {
+		t.Errorf("%d turns, want %d", turns, want)
+	}
+	ended(t, c, io.EOF)
+	peer.Close()
+}
+
+// A peer that takes little at a time does not have all of the rest moved each time.
+func TestQueue(t *testing.T) {
+	var q queue
+	all := make([]byte, 1<<20)
+	for i := range all {
+		all[i] = byte(i >> 3)
+	}
+	q.add(all)
+	moved := 0
+	for at := 0; at < len(all); at += 1000 {
+		if !bytes.Equal(q.octets(), all[at:]) {
+			t.Fatalf("%d octets are left, want %d", q.size(), len(all)-at)
+		}
+		q.take(min(1000, q.size()))
+		if q.taken == 0 {
+			moved += q.size()
+		}
+	}
+	if most := 10 * len(all); moved > most {
+		t.Errorf("%d octets were moved for %d", moved, len(all))
 	}
 }

@@ -78,7 +78,10 @@ func deliveries(t testing.TB, s *script) (got []message, c *Conn) {
 		t.Fatal(err)
 	}
 	c = &Conn{socket: &socket{fd: fd}, stream: s, peer: "script", done: make(chan struct{})}
-	for batch := c.Receive(); batch != nil; batch = c.Receive() {
+	for batch := c.Receive(); batch != nil || c.More(); batch = c.Receive() {
+		if batch == nil {
+			continue
+		}
 		before := len(got)
 		for typ, body, rest := Next(batch); typ != 0; typ, body, rest = Next(rest) {
 			got = append(got, message{typ, string(body)})

@@ -28,13 +28,13 @@ func (c *Conn) Send(b []byte) error {
 	if c.Pending() == 0 {
 		b = c.write(b)
 	}
-	c.pending = append(c.pending, b...)
+	c.pending.add(b)
 	c.flush()
 	return c.err
 }
 
 // Pending returns the octets that wait to be written.
-func (c *Conn) Pending() int { return len(c.pending) + len(c.socket.out) }
+func (c *Conn) Pending() int { return c.pending.size() + c.socket.out.size() }
 
 // Flush writes on, to be called when the descriptor is writable.
 func (c *Conn) Flush() {
@@ -45,30 +45,20 @@ func (c *Conn) Flush() {
 
 // flush writes what there is, as far as the kernel takes it.
 func (c *Conn) flush() {
-	rest := c.pending
 	for c.err == nil {
 		took, err := c.socket.flush()
 		if c.took = c.took || took; err != nil {
 			c.failed(err)
 			return
 		}
-		if len(c.socket.out) > 0 || len(rest) == 0 {
-			break
+		rest := c.pending.octets()
+		if c.socket.out.size() > 0 || len(rest) == 0 {
+			return
 		}
-		rest = c.write(rest)
+		if left := c.write(rest); c.err == nil {
+			c.pending.take(len(rest) - len(left))
+		}
 	}
-	if c.err == nil {
-		c.pending = kept(c.pending, rest)
-	}
-}
-
-// kept returns rest, the end of b, at b's beginning; nil in place of nothing in a
-// large buffer.
-func kept(b, rest []byte) []byte {
-	if len(rest) == 0 && cap(b) > maxKeptBuffer {
-		return nil
-	}
-	return b[:copy(b, rest)]
 }
 
 // write hands the first octets of b to the stream, which encrypts them, and returns
@@ -80,4 +70,26 @@ func (c *Conn) write(b []byte) (rest []byte) {
 		return nil
 	}
 	return b[n:]
+}
+
+// A queue holds octets that are to be written.
+type queue struct {
+	b     []byte
+	taken int // of b
+}
+
+func (q *queue) octets() []byte { return q.b[q.taken:] }
+func (q *queue) size() int      { return len(q.b) - q.taken }
+func (q *queue) add(b []byte)   { q.b = append(q.b, b...) }
+
+// take takes the first n octets out. The rest is moved to the beginning not for
+// each of them, but for an eighth of it: a peer may take little at a time.
+func (q *queue) take(n int) {
+	q.taken += n
+	switch left := q.size(); {
+	case left == 0 && cap(q.b) > maxKeptBuffer:
+		*q = queue{}
+	case q.taken >= left/8:
+		q.b, q.taken = q.b[:copy(q.b, q.octets())], 0
+	}
 }

@@ -23,9 +23,9 @@ type stream interface {
 // a message.
 type socket struct {
 	*net.TCPConn
-	fd      int    // -1: not detached
-	out     []byte // written, and not taken by the kernel yet
-	drained bool   // what had come was read
+	fd      int   // -1: not detached
+	out     queue // written, and not taken by the kernel yet
+	drained bool  // what had come was read
 }
 
 func newSocket(c *net.TCPConn) *socket { return &socket{TCPConn: c, fd: -1} }
@@ -94,36 +94,32 @@ func (s *socket) Write(b []byte) (int, error) {
 	if s.fd < 0 {
 		return s.TCPConn.Write(b)
 	}
-	if len(s.out)+len(b) > MaxPending {
+	if s.out.size()+len(b) > MaxPending {
 		return 0, errPending
 	}
-	s.out = append(s.out, b...)
+	s.out.add(b)
 	return len(b), nil
 }
 
 // flush writes as much as the kernel takes, and reports whether it took any.
 func (s *socket) flush() (took bool, err error) {
-	rest := s.out
+	rest := s.out.octets()
 	for len(rest) > 0 && err == nil {
 		n, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(s.fd), uintptr(unsafe.Pointer(&rest[0])), uintptr(len(rest)))
 		switch errno {
 		case 0:
 			rest = rest[n:]
+			took = true
 		case unix.EINTR:
 		case unix.EAGAIN:
-			return s.took(rest), nil
+			s.out.take(s.out.size() - len(rest))
+			return took, nil
 		default:
 			err = os.NewSyscallError("write", errno)
 		}
 	}
-	return s.took(rest), err
-}
-
-// took leaves rest to be written.
-func (s *socket) took(rest []byte) bool {
-	any := len(rest) < len(s.out)
-	s.out = kept(s.out, rest)
-	return any
+	s.out.take(s.out.size() - len(rest))
+	return took, err
 }
 
 // CloseWrite says that nothing more comes. What was written must have been flushed.
@@ -140,7 +136,7 @@ func (s *socket) Close() error {
 		return s.TCPConn.Close()
 	}
 	fd := s.fd
-	s.fd, s.out = -1, nil
+	s.fd, s.out = -1, queue{}
 	return os.NewSyscallError("close", unix.Close(fd))
 }
 

@@ -94,7 +94,7 @@ func (e *engine) disconnected(now time.Duration, c conn) {
 }
 
 // maxBatches is how many batches of one connection are taken in a turn at the most.
-const maxBatches = 32
+const maxBatches = 8
 
 // readConns takes what the control connections say.
 func (e *engine) readConns(now time.Duration) {

@@ -125,7 +125,7 @@ func (l *link) poll() unix.PollFd {
 }
 
 // maxBatches is how many batches of the intercept's are taken in a turn at the most.
-const maxBatches = 32
+const maxBatches = 8
 
 // readLink takes what the intercept says. revents are poll's findings.
 func (s *shard) readLink(revents int16) {
