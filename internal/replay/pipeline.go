@@ -69,8 +69,12 @@ func Run(ctx context.Context, c Config) (ledger.Summary, error) {
 	var links, runs errgroup.Group
 	runsDone := make(chan struct{})
 	for _, s := range shards {
-		links.Go(func() error { s.link.run(linked); return nil })
-		runs.Go(s.run)
+		ctx, done := context.WithCancel(linked) // a connection that nobody reads would be given up
+		links.Go(func() error { s.link.run(ctx); return nil })
+		runs.Go(func() error {
+			defer done()
+			return s.run()
+		})
 	}
 	if c.Observer != nil {
 		links.Go(func() error {
