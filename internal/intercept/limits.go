@@ -8,7 +8,7 @@ import (
 )
 
 // maxConnections bounds the control connections of those who have the key: a
-// mrtecopy makes one for each shard, and each may take 40 MiB to send.
+// mrtecopy makes one for each shard, and each may take 45 MiB to send.
 const maxConnections = 256
 
 // account brings work.kinds up to date with what is expected on s.
