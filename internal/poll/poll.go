@@ -23,6 +23,10 @@ const brief = 10 * time.Millisecond
 
 // A Poller waits for one goroutine. Its zero value is ready.
 type Poller struct {
+	// Crowded says that there are more loops than processors: then one that keeps
+	// its processor while it waits keeps the others from theirs.
+	Crowded bool
+
 	busy bool // the last wait was brief
 }
 
@@ -42,7 +46,7 @@ func (p *Poller) Wait(fds []unix.PollFd, d time.Duration) error {
 	began := time.Now()
 	ts := unix.NsecToTimespec(int64(d))
 	n, err := unix.Ppoll(fds, &ts, nil)
-	p.busy = n > 0 && time.Since(began) < brief
+	p.busy = n > 0 && time.Since(began) < brief && !p.Crowded
 	errno, _ := err.(unix.Errno)
 	return failed(errno)
 }

@@ -74,3 +74,43 @@ func TestWaitFails(t *testing.T) {
 		}
 	}
 }
+
+// Only a loop that has a processor to itself keeps it while it waits, and only as
+// long as its waits are brief.
+func TestWhoKeepsItsProcessor(t *testing.T) {
+	ready, err := unix.Eventfd(1, unix.EFD_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(ready)
+	for _, crowded := range []bool{false, true} {
+		p := Poller{Crowded: crowded}
+		fds := []unix.PollFd{{Fd: int32(ready), Events: unix.POLLIN}}
+		for deadline := time.Now().Add(30 * time.Second); ; { // the first wait may be long on a busy host
+			if err := p.Wait(fds, time.Second); err != nil || fds[0].Revents != unix.POLLIN {
+				t.Fatalf("%v, events %#x", err, fds[0].Revents)
+			}
+			if p.busy || crowded {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatal("no wait is brief")
+			}
+		}
+		if p.busy == crowded {
+			t.Errorf("crowded %v: keeps it: %v", crowded, p.busy)
+		}
+		fds[0].Fd = -1
+		for range 100 { // a signal may end a wait
+			if err := p.Wait(fds, 2*brief); err != nil || fds[0].Revents != 0 {
+				t.Fatalf("%v, events %#x", err, fds[0].Revents)
+			}
+			if !p.busy {
+				break
+			}
+		}
+		if p.busy {
+			t.Error("it is kept while nothing comes")
+		}
+	}
+}

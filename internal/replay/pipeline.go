@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"strings"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"mrtecopy/internal/mysql"
 	"mrtecopy/internal/observer"
 	"mrtecopy/internal/policy"
+	"mrtecopy/internal/poll"
 	"mrtecopy/internal/rawsend"
 	"mrtecopy/internal/session"
 	"mrtecopy/internal/wire"
@@ -174,6 +176,7 @@ func newShard(c *Config, index int, servers []netip.Addr, ids *connections, know
 		opens:    newBucket(c.MaxConnects / c.Shards),
 		guard:    guard{bucket: newBucket(guardFactor * c.MaxConnects / c.Shards)},
 		clock:    newClock(),
+		poller:   poll.Poller{Crowded: c.Shards > runtime.GOMAXPROCS(0)},
 		flows:    make(map[wire.Flow]*entry),
 		ids:      make(map[uint32]*entry),
 		sources:  make(map[wire.Endpoint]*entry),
